@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Measured windows: what the judge judges. Plain data; `lab.measure.derive` makes them out of bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PhaseWindow:
+    """The measured window of one phase on the host's monotonic clock.
+
+    `doubts` are reasons for which nothing measured in it may count (samples dropped, host disturbed, too
+    short): whatever is judged in it is UNDECIDED.
+    """
+
+    phase: str
+    start_ns: int
+    end_ns: int
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class VcpuWindow:
+    """One vCPU in one phase, both sides over the same stretch of `elapsed_ns`.
+
+    `guest_steal_ns` is the growth of the steal column of /proc/stat in the guest, `host_delay_ns` the growth
+    of the run-queue wait of the vCPU's thread on the host (schedstat), `host_run_ns` its run time there; they
+    are None where that side was not seen. Counters are deltas over the window. `doubts` as for PhaseWindow,
+    for this vCPU alone.
+    """
+
+    node: str
+    vcpu: int
+    phase: str
+    elapsed_ns: int
+    guest_steal_ns: int | None
+    host_delay_ns: int | None
+    host_run_ns: int | None
+    slices: int | None = None
+    voluntary_switches: int | None = None
+    involuntary_switches: int | None = None
+    kvm_preemption_reported: int | None = None
+    kvm_preemption_other: int | None = None
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def guest_steal_pct(self) -> float | None:
+        """Steal as the guest counted it, per cent of elapsed time."""
+        return None if self.guest_steal_ns is None else 100 * self.guest_steal_ns / self.elapsed_ns
+
+    @property
+    def host_steal_pct(self) -> float | None:
+        """Run delay as the host counted it, per cent of elapsed time."""
+        return None if self.host_delay_ns is None else 100 * self.host_delay_ns / self.elapsed_ns
+
+    @property
+    def disagreement_pct(self) -> float | None:
+        """|guest - host| in per cent of the window; None where one side is missing."""
+        if self.guest_steal_pct is None or self.host_steal_pct is None:
+            return None
+        return abs(self.guest_steal_pct - self.host_steal_pct)
+
+
+@dataclass(frozen=True)
+class TaskWindow:
+    """One task of a load in one phase: work units done in `elapsed_ns` of the guest's clock, and the vCPUs it
+    was last seen on at the samples."""
+
+    node: str
+    load: str
+    task: int
+    phase: str
+    elapsed_ns: int
+    work: int
+    seen_on: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TaskAffinity:
+    """Every affinity (cpulist text) one task was seen with, in order of first appearance, over its whole life."""
+
+    node: str
+    load: str
+    task: int
+    affinities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClockMatch:
+    """`host = guest + offset_ns` within `error_ns`, for one node."""
+
+    node: str
+    offset_ns: int
+    error_ns: int
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Everything derived from one recording. `retries` are texts of environment retries, for the report."""
+
+    phases: tuple[PhaseWindow, ...]
+    vcpus: tuple[VcpuWindow, ...]
+    tasks: tuple[TaskWindow, ...]
+    affinities: tuple[TaskAffinity, ...]
+    clocks: tuple[ClockMatch, ...]
+    retries: tuple[str, ...] = ()

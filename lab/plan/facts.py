@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What deciding needs to know about a host. Observed elsewhere, plain data here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """A host as seen by its adapter.
+
+    `where` is what was resolved: local, nested or ssh://...; never auto. `pcpus` are the online ones.
+    `emulated` says that the host is itself emulated (TCG), so that guests boot slowly and their kernels
+    should not patch themselves at run time.
+    """
+
+    where: str
+    pcpus: tuple[int, ...]
+    memory_mib: int
+    emulated: bool
+    arch: str = "x86_64"
+    emulator: str = "/usr/bin/qemu-system-x86_64"
+    store_dir: str = "/var/cache/paravirt-lab"
+    kernel: str = ""
+    libvirt: str = ""
+    qemu: str = ""

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The LabPlan: everything that will be done, as plain data that survives JSON unchanged.
+
+`lab.plan.decide.plan_lab` makes one out of a topology and host facts; `lab.run` carries it out; a recording
+keeps it, so that `lab check` judges without the topology or the host.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from lab.plan.facts import HostFacts
+
+ExpectationKind = Literal[
+    "steal", "agreement", "throughput", "affinity_unchanged", "host_share", "preemptions"
+]
+
+
+@dataclass(frozen=True)
+class VcpuPlan:
+    """One vCPU: the pCPUs it may run on and the steal predicted when all declared load runs.
+
+    `predicted_steal_pct` is in per cent of elapsed time; None where no load keeps the vCPU busy.
+    """
+
+    vcpu: int
+    pcpus: tuple[int, ...]
+    predicted_steal_pct: float | None
+
+
+@dataclass(frozen=True)
+class NumaCellPlan:
+    """One virtual NUMA node."""
+
+    vcpus: tuple[int, ...]
+    memory_mib: int
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """One guest. `address` is its static IPv4 address, `mac` its MAC address; `domain` libvirt's name."""
+
+    name: str
+    domain: str
+    kernel: str
+    memory_mib: int
+    vcpus: tuple[VcpuPlan, ...]
+    emulator_pcpus: tuple[int, ...]
+    sockets: int
+    cores: int
+    threads: int
+    numa: tuple[NumaCellPlan, ...]
+    weight: int
+    quota_pct: float | None
+    address: str
+    mac: str
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """The lab's own isolated network. `gateway` is the host's address in it; `prefix` its length in bits."""
+
+    name: str
+    bridge: str
+    gateway: str
+    prefix: int
+
+
+@dataclass(frozen=True)
+class KernelSourcePlan:
+    """Where a kernel's source comes from. Paths are absolute."""
+
+    kind: Literal["debian", "tarball", "tree", "image"]
+    value: str
+    ref: str | None = None
+
+
+@dataclass(frozen=True)
+class KernelPlan:
+    """A kernel to build or take. `patches` are absolute paths of patch files or mboxes in the order in which
+    they apply; `fragments` absolute paths of config fragments, the lab's own first."""
+
+    name: str
+    source: KernelSourcePlan
+    patches: tuple[str, ...]
+    fragments: tuple[str, ...]
+    cmdline: str
+
+
+@dataclass(frozen=True)
+class ArtifactPlan:
+    """Something that must exist before the lab can start: built once, cached."""
+
+    kind: Literal["toolbox", "host-kernel", "host-image", "guest-image", "kernel", "probe"]
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class KnobSetting:
+    """One write of a knob on one node. `path` is the file in the guest."""
+
+    node: str
+    knob: str
+    path: str
+    value: str
+    kind: Literal["cpulist", "text"]
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """A load on one node: `tasks` busy tasks, unpinned where `vcpus` is empty."""
+
+    name: str
+    node: str
+    kind: Literal["spin"]
+    tasks: int
+    vcpus: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """One phase: writes, load changes, `settle_ns` of waiting, then the measured window of `duration_ns`."""
+
+    name: str
+    duration_ns: int
+    settle_ns: int
+    knobs: tuple[KnobSetting, ...]
+    start: tuple[str, ...]
+    stop: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ExpectationPlan:
+    """One expectation with every name resolved.
+
+    `targets` are (node, vcpu) pairs for steal, agreement and preemptions, and (node, -1) for host_share.
+    `phases` are the phases judged (throughput: phase, baseline). Bounds are per cent for steal and
+    agreement, ratios for throughput and host_share, per second for preemptions.
+    """
+
+    kind: ExpectationKind
+    text: str
+    targets: tuple[tuple[str, int], ...] = ()
+    phases: tuple[str, ...] = ()
+    load: str | None = None
+    reference: str | None = None
+    counter: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True)
+class MeasurePlan:
+    """Sampling interval of the probes, and the disagreement above which a window is UNDECIDED."""
+
+    interval_ms: int
+    disagreement_pct: float
+
+
+@dataclass(frozen=True)
+class LabPlan:
+    """Everything that will be done.
+
+    `overcommit` is vCPUs per leased pCPU. `pcpus` are the contended ones, `housekeeping` those for emulator
+    and I/O threads (may equal `pcpus` where there is no other).
+    """
+
+    name: str
+    lab_id: str
+    host: HostFacts
+    pcpus: tuple[int, ...]
+    housekeeping: tuple[int, ...]
+    overcommit: float
+    kernels: tuple[KernelPlan, ...]
+    artifacts: tuple[ArtifactPlan, ...]
+    network: NetworkPlan
+    nodes: tuple[NodePlan, ...]
+    knobs: tuple[KnobSetting, ...]
+    loads: tuple[LoadPlan, ...]
+    phases: tuple[PhasePlan, ...]
+    measure: MeasurePlan
+    expectations: tuple[ExpectationPlan, ...]
+
+    def node(self, name: str) -> NodePlan:
+        """The node called `name`; KeyError if there is none."""
+        return {node.name: node for node in self.nodes}[name]
+
+
+def render_plan_json(plan: LabPlan) -> str:
+    """`plan` as indented JSON with stable key order; pcpus are lists of numbers."""
+    return json.dumps(asdict(plan), indent=2) + "\n"
+
+
+def parse_plan_json(text: str | bytes) -> LabPlan:
+    """The plan that `render_plan_json` wrote. Raises ValueError on anything else."""
+    return TypeAdapter(LabPlan).validate_json(text)
+
+
+def plan_as_dict(plan: LabPlan) -> dict[str, Any]:
+    """`plan` as plain containers."""
+    return asdict(plan)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The recording: everything that was seen, as a directory of raw bytes.
+
+    recording.json             {"format": 1, "topology": NAME, "lab_id": ID, "created": ISO time, ...}
+    topology.yaml              the topology as it was given
+    plan.json                  the LabPlan that was carried out
+    events.jsonl               one JSON object a line: what the lab did, on the host's monotonic clock
+    kvmstats.jsonl             one JSON object a line: KVM's statistics of every domain at one time
+    host/probe.stream          the host probe's bytes (images/probe/STREAM.md)
+    host/outer.stream          the same probe outside of the host VM, watching the host VM's own vCPU threads
+    host/console.log           the host VM's console, where the lab owns it
+    guests/NODE/probe.stream   the guest probe's bytes, as they came through the virtio-serial port
+    guests/NODE/console.log    the guest's console
+    guests/NODE/domain.xml     the domain as it was defined
+    verdicts.json              what the judge said (made anew by `lab check`)
+
+Raw bytes are kept as they came and parsed later, so that a parser's mistake costs a `lab check` and not the
+experiment. Files are written as things happen: a recording cut short holds what was seen until then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.errors import InputError, RecordingError
+from lab.plan.labplan import LabPlan, parse_plan_json, render_plan_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing the lab did or noticed; `t_ns` is the host's CLOCK_MONOTONIC, `data` depends on `kind`.
+
+    Kinds: `phase` (phase, start_ns, end_ns: the measured window), `knob` (node, knob, path, old, new,
+    guest_t0_ns, guest_t1_ns, host_t0_ns, host_t1_ns), `load-start` and `load-stop` (load, node), `ready`
+    (node), `retry` (what, reason, attempt), `lost` (what, reason), `disturbance` (reason), `note` (text).
+    """
+
+    t_ns: int
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class KvmStats:
+    """Cumulative KVM counters of one vCPU, read between `t0_ns` and `t1_ns` on the host's clock."""
+
+    t0_ns: int
+    t1_ns: int
+    node: str
+    vcpu: int
+    counters: Mapping[str, int]
+
+
+class Recording:
+    """A recording on disk, for reading. Raises RecordingError where it cannot be used."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.about = self._read_about()
+
+    def _read_about(self) -> Mapping[str, Any]:
+        try:
+            about = json.loads((self.directory / "recording.json").read_text())
+        except FileNotFoundError:
+            raise RecordingError(
+                f"{self.directory}: not a recording (no recording.json in it)",
+                "`lab run TOPOLOGY --record DIR` makes one",
+            ) from None
+        except (OSError, ValueError) as error:
+            raise RecordingError(f"{self.directory}/recording.json: cannot be read: {error}") from None
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
+            raise RecordingError(f"{self.directory}: format {about.get('format')!r}, this lab reads format {FORMAT}")
+        return about
+
+    def plan(self) -> LabPlan:
+        """The plan that was carried out."""
+        path = self.directory / "plan.json"
+        try:
+            return parse_plan_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise RecordingError(f"{path}: cannot be read as a plan: {error}") from None
+
+    def events(self) -> tuple[Event, ...]:
+        """All events in the order in which they happened; an unfinished last line is left out."""
+        return tuple(
+            Event(line.pop("t_ns"), line.pop("kind"), line) for line in _read_jsonl(self.directory / "events.jsonl")
+        )
+
+    def kvm_stats(self) -> tuple[KvmStats, ...]:
+        """KVM statistics in the order in which they were read; empty where the host has none."""
+        return tuple(KvmStats(**line) for line in _read_jsonl(self.directory / "kvmstats.jsonl"))
+
+    def host_stream(self) -> bytes:
+        """The host probe's raw bytes; empty if it never spoke."""
+        return _read_bytes(self.directory / "host/probe.stream")
+
+    def outer_stream(self) -> bytes:
+        """Raw bytes of the probe outside of the host VM; empty where there is no host VM."""
+        return _read_bytes(self.directory / "host/outer.stream")
+
+    def guest_stream(self, node: str) -> bytes:
+        """The raw bytes of `node`'s probe; empty if it never spoke."""
+        return _read_bytes(self.directory / "guests" / node / "probe.stream")
+
+    def console(self, node: str) -> str:
+        """The console of `node`, undecodable bytes replaced; empty if there is none."""
+        return _read_bytes(self.directory / "guests" / node / "console.log").decode(errors="replace")
+
+
+class RecordingWriter:
+    """A recording being made. Use as a context manager; every line is flushed as it is written."""
+
+    def __init__(self, directory: Path, plan: LabPlan, topology_text: str, about: Mapping[str, Any]) -> None:
+        self.directory = directory
+        _claim_directory(directory)
+        for node in plan.nodes:
+            (directory / "guests" / node.name).mkdir(parents=True)
+        (directory / "host").mkdir()
+        (directory / "plan.json").write_text(render_plan_json(plan))
+        (directory / "topology.yaml").write_text(topology_text)
+        head = {"format": FORMAT, "topology": plan.name, "lab_id": plan.lab_id, **about}
+        (directory / "recording.json").write_text(json.dumps(head, indent=2) + "\n")
+        self._events = (directory / "events.jsonl").open("a")
+        self._kvm_stats = (directory / "kvmstats.jsonl").open("a")
+
+    def __enter__(self) -> RecordingWriter:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._events.close()
+        self._kvm_stats.close()
+
+    def event(self, event: Event) -> None:
+        """Append one event."""
+        self._append(self._events, {"t_ns": event.t_ns, "kind": event.kind, **event.data})
+
+    def kvm_stats(self, stats: KvmStats) -> None:
+        """Append one vCPU's counters."""
+        self._append(self._kvm_stats, stats.__dict__)
+
+    @staticmethod
+    def _append(file: Any, line: Mapping[str, Any]) -> None:
+        file.write(json.dumps(line) + "\n")
+        file.flush()
+
+    def host_path(self, name: str) -> Path:
+        """Where a file about the host goes: probe.stream, outer.stream, console.log."""
+        return self.directory / "host" / name
+
+    def guest_path(self, node: str, name: str) -> Path:
+        """Where a file about `node` goes: probe.stream, console.log, domain.xml."""
+        return self.directory / "guests" / node / name
+
+
+def _claim_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        occupied = any(directory.iterdir())
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be used for a recording: {error.strerror}") from None
+    if occupied:
+        raise InputError(f"{directory}: is not empty, and a recording is never overwritten", "name a new directory")
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    lines = _read_bytes(path).split(b"\n")
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            raise RecordingError(f"{path}:{number}: is not a JSON object") from None
+        if not isinstance(value, dict):
+            raise RecordingError(f"{path}:{number}: is not a JSON object")
+        yield value

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A checked topology: counts expanded, defaults applied, names resolved. What planning starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lab.topology.spec import (
+    CpuTopologySpec,
+    ExpectationSpec,
+    HostSpec,
+    KernelSpec,
+    KnobSetSpec,
+    LoadSpec,
+    MeasureSpec,
+    NumaCellSpec,
+    PhaseSpec,
+)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One guest to be. `pinning` is a policy, or one tuple of pCPUs per vCPU."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    kernel: str
+    pinning: Literal["spread", "stack"] | tuple[tuple[int, ...], ...]
+    topology: CpuTopologySpec
+    numa: tuple[NumaCellSpec, ...]
+    weight: int
+    quota_pct: float | None
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A topology in which every reference is known to resolve.
+
+    `directory` is where relative paths of the file start; `text` is the file as it was given. Node globs in
+    knobs, loads and expectations are kept as written; each is known to match at least one node.
+    """
+
+    name: str
+    description: str
+    path: Path
+    directory: Path
+    text: str
+    host: HostSpec
+    kernels: dict[str, KernelSpec]
+    nodes: tuple[Node, ...]
+    knobs: tuple[KnobSetSpec, ...]
+    loads: tuple[LoadSpec, ...]
+    phases: tuple[PhaseSpec, ...]
+    measure: MeasureSpec
+    expectations: tuple[ExpectationSpec, ...]

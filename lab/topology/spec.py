@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Models of a topology file, version 1.
+
+These models are the only description of the format: the loader (`decode`), the JSON schema (`schema`) and
+the editors' help are all made from them. A field's description is what a user reads. Unknown keys are
+errors. Quantities are text with a unit (``20s``, ``256MiB``, ``50%``) and become plain numbers whose name or
+type says the unit; see `lab.units`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from lab.units import MAX_CPU, parse_cpulist, parse_duration_ns, parse_percent, parse_size_mib
+
+NAME_PATTERN = r"[a-z][a-z0-9-]{0,30}"
+
+
+def _cpulist(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return parse_cpulist(value) if isinstance(value, str) else value
+
+
+def _nonempty_cpulist(value: Any) -> Any:
+    cpus = _cpulist(value)
+    if cpus == ():
+        raise ValueError("names no CPU; write a cpulist such as 0-2,5")
+    return cpus
+
+
+def _parsed(parse: Any) -> Any:
+    def convert(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, str):
+            raise ValueError(f"{value!r} needs a unit: {parse.__doc__.splitlines()[0]}")
+        return parse(value)
+
+    return BeforeValidator(convert)
+
+
+def _text_schema(pattern: str, example: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+
+
+_CPULIST_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": r"^\s*(\d+(-\d+)?)(\s*,\s*\d+(-\d+)?)*\s*$", "examples": ["0-2,5"]},
+            {"type": "integer", "minimum": 0, "maximum": MAX_CPU},
+        ]
+    }
+)
+
+Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", examples=["guest"])]
+Cpulist = Annotated[tuple[int, ...], BeforeValidator(_nonempty_cpulist), _CPULIST_SCHEMA]
+DurationNs = Annotated[
+    int, _parsed(parse_duration_ns), _text_schema(r"^\s*\d+(\.\d+)?\s*(ns|us|ms|s|min)\s*$", "20s")
+]
+SizeMib = Annotated[int, _parsed(parse_size_mib), _text_schema(r"^\s*\d+(\.\d+)?\s*(MiB|M|GiB|G)\s*$", "256MiB")]
+Percent = Annotated[float, _parsed(parse_percent), _text_schema(r"^\s*\d+(\.\d+)?\s*%\s*$", "50%")]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
+
+
+def _exactly_one(model: _Spec, fields: tuple[str, ...]) -> None:
+    given = [name for name in fields if getattr(model, name) is not None]
+    if len(given) != 1:
+        found = " and ".join(given) or "none"
+        raise ValueError(f"give exactly one of {', '.join(fields)}; found {found}")
+
+
+class HostSpec(_Spec):
+    """Where the guests run and which physical CPUs the lab may use."""
+
+    where: str = Field(
+        "auto",
+        pattern=r"^(auto|local|nested|ssh://[^\s]+)$",
+        description="auto, local (this machine's libvirt), nested (a host VM the lab owns) or ssh://user@host",
+    )
+    pcpus: Cpulist | None = Field(
+        None, description="pCPUs that vCPUs are pinned onto; default: all that are not for housekeeping"
+    )
+    housekeeping: Cpulist | None = Field(
+        None, description="pCPUs for emulator and I/O threads; default: the last one, where there are three or more"
+    )
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> HostSpec:
+        both = set(self.pcpus or ()) & set(self.housekeeping or ())
+        if both:
+            raise ValueError(f"pCPU {min(both)} stands in both pcpus and housekeeping")
+        return self
+
+
+class KernelSourceSpec(_Spec):
+    """Where a kernel comes from: exactly one of debian, tarball, tree, image."""
+
+    debian: str | None = Field(
+        None, pattern=r"^\d+\.\d+$", description="version of Debian's linux-source-X.Y package: '6.12'"
+    )
+    tarball: str | None = Field(None, description="path of a kernel source tarball")
+    tree: str | None = Field(None, description="path of a source directory or git tree")
+    ref: str | None = Field(None, description="git ref to build, with tree")
+    image: str | None = Field(None, description="path of a ready bzImage or vmlinux: nothing is built")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> KernelSourceSpec:
+        _exactly_one(self, ("debian", "tarball", "tree", "image"))
+        if self.ref is not None and self.tree is None:
+            raise ValueError("ref needs tree")
+        return self
+
+
+class KernelSpec(_Spec):
+    """A kernel: source, patches in order, config fragments, command line."""
+
+    source: KernelSourceSpec
+    patches: tuple[str, ...] = Field(
+        (), description="a shipped series by name, a directory with a `series` file, a patch file, or an mbox"
+    )
+    config: tuple[str, ...] = Field((), description="config fragments on top of the lab's own, checked to have stuck")
+    cmdline: str = Field("", description="appended to the kernel's command line")
+
+    @model_validator(mode="after")
+    def _image_is_ready(self) -> KernelSpec:
+        if self.source.image is not None and (self.patches or self.config):
+            raise ValueError("a ready image takes no patches and no config")
+        return self
+
+
+class CpuTopologySpec(_Spec):
+    """Virtual CPU topology; sockets x cores x threads must be the number of vCPUs."""
+
+    sockets: int = Field(1, ge=1)
+    cores: int = Field(1, ge=1)
+    threads: int = Field(1, ge=1)
+
+
+class NumaCellSpec(_Spec):
+    """One virtual NUMA node of a guest."""
+
+    vcpus: Cpulist
+    memory: SizeMib
+
+
+class NodeFields(_Spec):
+    """What a node may say; every field may also stand under `defaults.node`."""
+
+    vcpus: int | None = Field(None, ge=1, le=256, description="number of vCPUs (default 1)")
+    memory: SizeMib | None = Field(None, description="guest memory (default 256MiB)")
+    kernel: str | None = Field(None, description="name out of `kernels`; default: the only one")
+    pinning: Literal["spread", "stack"] | tuple[Cpulist, ...] | None = Field(
+        None,
+        description="spread: vCPU i of every guest on pCPU i (modulo); stack: all vCPUs of a guest on one pCPU, "
+        "guests in turn; or one cpulist per vCPU",
+    )
+    topology: CpuTopologySpec | None = None
+    numa: tuple[NumaCellSpec, ...] | None = None
+    weight: int | None = Field(None, ge=1, le=10_000, description="CPU weight of the guest (cgroup v2; default 100)")
+    quota: Percent | None = Field(None, description="at most this share of a pCPU for each vCPU")
+
+
+class NodeSpec(NodeFields):
+    """A guest, or `count` equal guests named NAME1, NAME2, ..."""
+
+    name: Name
+    count: int | None = Field(None, ge=1, le=10_000)
+
+
+class DefaultsSpec(_Spec):
+    """Values for whatever a node does not say itself."""
+
+    node: NodeFields = Field(default_factory=NodeFields)  # type: ignore[arg-type]
+
+
+class KnobSetSpec(_Spec):
+    """A knob written on the nodes that `nodes` matches."""
+
+    nodes: str = Field("*", description="node name or glob")
+    knob: str = Field(description="a knob's name (avoid_cpus) or an absolute path in the guest")
+    value: str | int = Field(description="what to write")
+
+
+class LoadSpec(_Spec):
+    """Work to run inside guests. `spin` is busy tasks that count the work they do."""
+
+    name: Name
+    kind: Literal["spin"] = "spin"
+    nodes: str = Field("*", description="node name or glob")
+    tasks: int = Field(1, ge=1, le=1024, description="busy tasks per guest")
+    vcpus: Cpulist | None = Field(None, description="affinity of the tasks; default: unpinned")
+
+
+class PhaseSpec(_Spec):
+    """A stretch of time: changes at its start, then `settle`, then a measured window of `duration`."""
+
+    name: Name
+    duration: DurationNs = Field(description="length of the measured window")
+    settle: DurationNs = Field(2_000_000_000, validate_default=False, description="left out before the window")
+    set: tuple[KnobSetSpec, ...] = Field((), description="knobs changed at the start of the phase")
+    start: tuple[str, ...] = Field((), description="loads started at the start of the phase")
+    stop: tuple[str, ...] = Field((), description="loads stopped at the start of the phase")
+
+
+class StealExpectation(_Spec):
+    """Steal of every matching vCPU in the phase, in per cent of elapsed time, seen from both sides."""
+
+    nodes: str = "*"
+    vcpus: Cpulist | None = None
+    phase: str
+    min: Percent | None = None
+    max: Percent | None = None
+
+
+class AgreementExpectation(_Spec):
+    """Guest steal and host run delay of each vCPU differ by at most `max` per cent of the window."""
+
+    nodes: str = "*"
+    phase: str | None = Field(None, description="default: every phase")
+    max: Percent
+
+
+class ThroughputExpectation(_Spec):
+    """Work per second of a load, summed over guests, in `phase` over that in `baseline`."""
+
+    load: str
+    phase: str
+    baseline: str
+    min: float | None = Field(None, ge=0, description="ratio: 0.95 for at most 5 % less")
+    max: float | None = Field(None, ge=0)
+
+
+class AffinityExpectation(_Spec):
+    """The affinity of a load's tasks is the same from its start to the end."""
+
+    load: str
+
+
+class HostShareExpectation(_Spec):
+    """Run time of each matching node on the host in the phase, over that of node `of`."""
+
+    nodes: str = "*"
+    phase: str
+    of: str = Field(description="the node whose run time is 1.0")
+    min: float | None = Field(None, ge=0)
+    max: float | None = Field(None, ge=0)
+
+
+class PreemptionExpectation(_Spec):
+    """A preemption counter of every matching vCPU in the phase, per second of elapsed time.
+
+    `involuntary_switches` and `slices` are of the vCPU's thread; `kvm_preemption_reported` and
+    `kvm_preemption_other` are KVM's own statistics.
+    """
+
+    counter: Literal["involuntary_switches", "slices", "kvm_preemption_reported", "kvm_preemption_other"]
+    nodes: str = "*"
+    vcpus: Cpulist | None = None
+    phase: str
+    min_per_s: float | None = Field(None, ge=0)
+    max_per_s: float | None = Field(None, ge=0)
+
+
+#: The kinds of expectation, by the key that introduces each.
+EXPECTATION_KINDS = ("steal", "agreement", "throughput", "affinity_unchanged", "host_share", "preemptions")
+
+
+class ExpectationSpec(_Spec):
+    """One expectation: exactly one of the keys."""
+
+    steal: StealExpectation | None = None
+    agreement: AgreementExpectation | None = None
+    throughput: ThroughputExpectation | None = None
+    affinity_unchanged: AffinityExpectation | None = None
+    host_share: HostShareExpectation | None = None
+    preemptions: PreemptionExpectation | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ExpectationSpec:
+        _exactly_one(self, EXPECTATION_KINDS)
+        return self
+
+
+class MeasureSpec(_Spec):
+    """How the probes sample and how much the two sides may disagree before a window is UNDECIDED."""
+
+    interval: DurationNs = Field(100_000_000, validate_default=False, description="10ms to 10s")
+    disagreement: Percent = Field(
+        2.0, validate_default=False, description="bound on |guest steal - host run delay|, per cent of the window"
+    )
+
+    @model_validator(mode="after")
+    def _sane_interval(self) -> MeasureSpec:
+        if not 10_000_000 <= self.interval <= 10_000_000_000:
+            raise ValueError("interval must be between 10ms and 10s")
+        return self
+
+
+class TopologySpec(_Spec):
+    """A whole topology file."""
+
+    version: Literal[1] = Field(description="version of this format")
+    name: Name
+    description: str = ""
+    host: HostSpec = Field(default_factory=HostSpec)  # type: ignore[arg-type]
+    kernels: dict[Name, KernelSpec] = Field(description="kernels by name")
+    defaults: DefaultsSpec = Field(default_factory=DefaultsSpec)
+    nodes: tuple[NodeSpec, ...] = Field(min_length=1)
+    knobs: tuple[KnobSetSpec, ...] = Field((), description="knobs set before the first phase")
+    load: tuple[LoadSpec, ...] = ()
+    phases: tuple[PhaseSpec, ...] = ()
+    measure: MeasureSpec = Field(default_factory=MeasureSpec)  # type: ignore[arg-type]
+    expect: tuple[ExpectationSpec, ...] = ()
+
+
+def is_knob_path(knob: str) -> bool:
+    """Whether a knob is named by its absolute path in the guest rather than by a registered name."""
+    return re.fullmatch(r"/[^\s]*", knob) is not None
