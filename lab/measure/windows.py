@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: How a doubt begins that says no more than that guest and host differ too much: it makes whatever else is
+#: judged in the window UNDECIDED, but it is the very thing that an agreement expectation judges.
+DISAGREEMENT_PREFIX = "guest and host disagree"
+
 
 @dataclass(frozen=True)
 class PhaseWindow:
@@ -47,12 +51,12 @@ class VcpuWindow:
     @property
     def guest_steal_pct(self) -> float | None:
         """Steal as the guest counted it, per cent of elapsed time."""
-        return None if self.guest_steal_ns is None else 100 * self.guest_steal_ns / self.elapsed_ns
+        return self._percent(self.guest_steal_ns)
 
     @property
     def host_steal_pct(self) -> float | None:
         """Run delay as the host counted it, per cent of elapsed time."""
-        return None if self.host_delay_ns is None else 100 * self.host_delay_ns / self.elapsed_ns
+        return self._percent(self.host_delay_ns)
 
     @property
     def disagreement_pct(self) -> float | None:
@@ -60,6 +64,10 @@ class VcpuWindow:
         if self.guest_steal_pct is None or self.host_steal_pct is None:
             return None
         return abs(self.guest_steal_pct - self.host_steal_pct)
+
+    def _percent(self, time_ns: int | None) -> float | None:
+        """`time_ns` in per cent of the window; None where it is missing or the window is empty."""
+        return None if time_ns is None or self.elapsed_ns <= 0 else 100 * time_ns / self.elapsed_ns
 
 
 @dataclass(frozen=True)
