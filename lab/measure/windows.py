@@ -86,7 +86,7 @@ class TaskWindow:
 
 @dataclass(frozen=True)
 class TaskAffinity:
-    """Every affinity (cpulist text) one task was seen with, in order of first appearance, over its whole life."""
+    """Every affinity (cpulist text) one task was seen with, in order of first appearance, over its life."""
 
     node: str
     load: str

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What was measured and judged, as a document for programs. Keys are stable; new ones may be added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lab.judge.evidence import Evidence
+from lab.judge.preemptions import COUNTERS, per_second
+from lab.judge.throughput import work_per_s
+from lab.judge.verdict import Judgement, Verdict
+from lab.measure.windows import Measurements, PhaseWindow, TaskAffinity, TaskWindow, VcpuWindow
+from lab.plan.labplan import LabPlan
+
+#: Version of the document; it grows when a key changes its meaning or goes away.
+FORMAT = 1
+
+
+def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgement) -> dict[str, Any]:
+    """Plain containers, ready for `json.dumps`.
+
+    Keys: format, name, lab_id, outcome, verdicts[], phases[], vcpus[], loads[], affinities[], clocks[],
+    retries[]. Units stand in the keys: `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is None.
+    """
+    return {
+        "format": FORMAT,
+        "name": plan.name,
+        "lab_id": plan.lab_id,
+        "outcome": judgement.outcome.value,
+        "verdicts": [_verdict(verdict) for verdict in judgement.verdicts],
+        "phases": [_phase(window) for window in measurements.phases],
+        "vcpus": list(_vcpus(plan, measurements)),
+        "loads": list(_loads(plan, measurements)),
+        "affinities": [_affinity(task) for task in measurements.affinities],
+        "clocks": [
+            {"node": match.node, "offset_ns": match.offset_ns, "error_ns": match.error_ns}
+            for match in measurements.clocks
+        ],
+        "retries": list(measurements.retries),
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "outcome": verdict.outcome.value,
+        "expectation": verdict.expectation,
+        "subject": verdict.subject,
+        "phase": verdict.phase or None,
+        "observed": verdict.observed,
+        "reason": verdict.reason,
+    }
+
+
+def _phase(window: PhaseWindow) -> dict[str, Any]:
+    return {
+        "phase": window.phase,
+        "start_ns": window.start_ns,
+        "end_ns": window.end_ns,
+        "doubts": list(window.doubts),
+    }
+
+
+def _vcpus(plan: LabPlan, measurements: Measurements) -> Iterator[dict[str, Any]]:
+    planned = {(node.name, vcpu.vcpu): vcpu for node in plan.nodes for vcpu in node.vcpus}
+    for window in measurements.vcpus:
+        vcpu = planned.get((window.node, window.vcpu))
+        yield {
+            "node": window.node,
+            "vcpu": window.vcpu,
+            "phase": window.phase,
+            "pcpus": list(vcpu.pcpus) if vcpu else None,
+            "predicted_steal_pct": vcpu.predicted_steal_pct if vcpu else None,
+            **_steal(window),
+            "voluntary_switches": window.voluntary_switches,
+            **_counters(window),
+            "doubts": list(window.doubts),
+        }
+
+
+def _steal(window: VcpuWindow) -> dict[str, Any]:
+    return {
+        "elapsed_ns": window.elapsed_ns,
+        "guest_steal_ns": window.guest_steal_ns,
+        "host_delay_ns": window.host_delay_ns,
+        "host_run_ns": window.host_run_ns,
+        "guest_steal_pct": window.guest_steal_pct,
+        "host_steal_pct": window.host_steal_pct,
+        "disagreement_pct": window.disagreement_pct,
+    }
+
+
+def _counters(window: VcpuWindow) -> dict[str, Any]:
+    counts = {name: read(window) for name, read in COUNTERS.items()}
+    rates = {f"{name}_per_s": per_second(count, window.elapsed_ns) for name, count in counts.items()}
+    return {**counts, **rates}
+
+
+def _loads(plan: LabPlan, measurements: Measurements) -> Iterator[dict[str, Any]]:
+    """One entry for each load and phase in which any of its tasks was seen."""
+    evidence = Evidence(plan, measurements)
+    for load, phase in dict.fromkeys((task.load, task.phase) for task in measurements.tasks):
+        tasks = evidence.tasks(load, phase)
+        yield {
+            "load": load,
+            "phase": phase,
+            "work_per_s": work_per_s(tasks),
+            "nodes": [
+                {"node": node, "work_per_s": work_per_s(task for task in tasks if task.node == node)}
+                for node in dict.fromkeys(task.node for task in tasks)
+            ],
+            "tasks": [_task(task) for task in tasks],
+        }
+
+
+def _task(task: TaskWindow) -> dict[str, Any]:
+    return {
+        "node": task.node,
+        "task": task.task,
+        "elapsed_ns": task.elapsed_ns,
+        "work": task.work,
+        "work_per_s": work_per_s([task]),
+        "seen_on_vcpus": list(task.seen_on),
+    }
+
+
+def _affinity(task: TaskAffinity) -> dict[str, Any]:
+    return {
+        "load": task.load,
+        "node": task.node,
+        "task": task.task,
+        "affinities": list(task.affinities),
+    }

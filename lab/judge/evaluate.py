@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Measurements against a plan's expectations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from lab.judge.affinity import evaluate_affinity
+from lab.judge.agreement import evaluate_agreement
+from lab.judge.evidence import Evidence
+from lab.judge.hostshare import evaluate_host_share
+from lab.judge.preemptions import evaluate_preemptions
+from lab.judge.steal import evaluate_steal
+from lab.judge.throughput import evaluate_throughput
+from lab.judge.verdict import Judgement, Verdict
+from lab.measure.windows import Measurements
+from lab.plan.labplan import ExpectationKind, ExpectationPlan, LabPlan
+
+_JUDGES: dict[ExpectationKind, Callable[[ExpectationPlan, Evidence], Iterator[Verdict]]] = {
+    "steal": evaluate_steal,
+    "agreement": evaluate_agreement,
+    "throughput": evaluate_throughput,
+    "affinity_unchanged": evaluate_affinity,
+    "host_share": evaluate_host_share,
+    "preemptions": evaluate_preemptions,
+}
+
+
+def judge(plan: LabPlan, measurements: Measurements) -> Judgement:
+    """All verdicts: expectations in the plan's order; within one, phases in order, then targets in order.
+
+    Pure, and never an error on missing data: what was not measured is UNDECIDED and says so.
+    """
+    evidence = Evidence(plan, measurements)
+    return Judgement(
+        tuple(
+            verdict
+            for expectation in plan.expectations
+            for verdict in _JUDGES[expectation.kind](expectation, evidence)
+        )
+    )

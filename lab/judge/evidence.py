@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Measurements, looked up by name, and what speaks against trusting them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from lab.measure.windows import DISAGREEMENT_PREFIX, Measurements, PhaseWindow, TaskWindow, VcpuWindow
+from lab.plan.labplan import LabPlan
+
+
+def join_reasons(reasons: Iterable[str]) -> str:
+    """`reasons` as one text, each once, in order of first appearance."""
+    return "; ".join(dict.fromkeys(reasons))
+
+
+class Evidence:
+    """Measurements of one lab, indexed: a look-up costs the same for two guests as for a thousand."""
+
+    def __init__(self, plan: LabPlan, measurements: Measurements) -> None:
+        self.plan = plan
+        self.measurements = measurements
+        self._nodes = {node.name: node for node in plan.nodes}
+        self._phases = {window.phase: window for window in measurements.phases}
+        self._vcpus = {(window.node, window.vcpu, window.phase): window for window in measurements.vcpus}
+        self._tasks: defaultdict[tuple[str, str], list[TaskWindow]] = defaultdict(list)
+        for task in measurements.tasks:
+            self._tasks[task.load, task.phase].append(task)
+
+    def planned_vcpus(self, node: str) -> tuple[int, ...]:
+        """The vCPUs that `node` was to have; KeyError where the plan has no such node."""
+        return tuple(planned.vcpu for planned in self._nodes[node].vcpus)
+
+    def phase(self, phase: str) -> PhaseWindow | None:
+        """The window of `phase`; None where it was not measured."""
+        return self._phases.get(phase)
+
+    def vcpu(self, node: str, vcpu: int, phase: str) -> VcpuWindow | None:
+        """The window of one vCPU; None where it was not seen."""
+        return self._vcpus.get((node, vcpu, phase))
+
+    def tasks(self, load: str, phase: str) -> tuple[TaskWindow, ...]:
+        """The windows of all tasks of `load` in `phase`, in the order in which they were measured."""
+        return tuple(self._tasks.get((load, phase), ()))
+
+    def planned_tasks(self, load: str) -> tuple[tuple[str, int], ...]:
+        """(node, task) of every task that `load` was to have."""
+        return tuple(
+            (planned.node, task)
+            for planned in self.plan.loads
+            if planned.name == load
+            for task in range(planned.tasks)
+        )
+
+    def phase_doubts(self, phase: str, *, ignore_disagreement: bool = False) -> tuple[str, ...]:
+        """Why nothing measured in `phase` may count; empty where it may."""
+        window = self.phase(phase)
+        if window is None:
+            return (f"phase {phase} was not measured",)
+        return _chosen(window.doubts, ignore_disagreement)
+
+    def vcpu_doubts(
+        self, node: str, vcpu: int, phase: str, *, ignore_disagreement: bool = False
+    ) -> tuple[str, ...]:
+        """Why nothing measured on this vCPU in `phase` may count: doubts about the phase, then its own."""
+        doubts = self.phase_doubts(phase, ignore_disagreement=ignore_disagreement)
+        window = self.vcpu(node, vcpu, phase)
+        if window is not None:
+            return doubts + _chosen(window.doubts, ignore_disagreement) + _emptiness(window)
+        if self.phase(phase) is None:
+            return doubts
+        return (*doubts, f"{node} vcpu {vcpu} was not seen in phase {phase}")
+
+
+def _chosen(doubts: tuple[str, ...], ignore_disagreement: bool) -> tuple[str, ...]:
+    return tuple(
+        doubt for doubt in doubts if not (ignore_disagreement and doubt.startswith(DISAGREEMENT_PREFIX))
+    )
+
+
+def _emptiness(window: VcpuWindow) -> tuple[str, ...]:
+    return () if window.elapsed_ns > 0 else ("the window is empty",)
