@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lab.judge.bounds import Finding, evaluate_value
 from lab.judge.evidence import Evidence
-from lab.judge.pervcpu import evaluate_per_vcpu, missing_sides, render_sides
+from lab.judge.pervcpu import evaluate_per_vcpu, missing_sides, render_side, render_sides
 from lab.judge.verdict import Outcome, Verdict
 from lab.measure.windows import VcpuWindow
 from lab.plan.labplan import ExpectationPlan
@@ -27,8 +27,10 @@ def evaluate_agreement(expectation: ExpectationPlan, evidence: Evidence) -> Iter
 
 def _observe(window: VcpuWindow) -> str:
     difference = window.disagreement_pct
-    sides = render_sides(window)
-    return sides if difference is None else f"{difference:.2f} % apart: {sides}"
+    if difference is None:
+        return render_sides(window)
+    guest, host = render_side(window.guest_steal_pct), render_side(window.host_steal_pct)
+    return f"{difference:.2f} % apart (guest {guest}, host {host})"
 
 
 def _decide(window: VcpuWindow, expectation: ExpectationPlan) -> Finding:
