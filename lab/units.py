@@ -8,7 +8,10 @@ from collections.abc import Iterable
 
 _DURATION_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
 _SIZE_MIB = {"MiB": 1, "M": 1, "GiB": 1024, "G": 1024}
-_NUMBER_AND_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+# Twelve digits are enough for any quantity here, and keep a number from becoming infinite.
+_NUMBER_AND_UNIT = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*([A-Za-z]*)\s*")
+_PERCENTAGE = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*%\s*")
+_CPU_OR_RANGE = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?")
 
 #: Largest CPU number a cpulist may name; the kernel's own CONFIG_NR_CPUS limit on x86 is 8192.
 MAX_CPU = 8191
@@ -22,7 +25,7 @@ def parse_cpulist(text: str) -> tuple[int, ...]:
     """
     cpus: set[int] = set()
     for part in filter(None, (piece.strip() for piece in text.strip().split(","))):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        match = _CPU_OR_RANGE.fullmatch(part)
         if match is None:
             raise ValueError(f"{part!r} is not a CPU number or range (a cpulist looks like 0-2,5)")
         first, last = int(match[1]), int(match[2] or match[1])
@@ -75,7 +78,7 @@ def parse_size_mib(text: str) -> int:
 
 def parse_percent(text: str) -> float:
     """50.0 for ``50%``; the sign is required so that 0.5 and 50 cannot be confused. Raises ValueError."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", text)
+    match = _PERCENTAGE.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a percentage (write for example 50%)")
     return float(match[1])

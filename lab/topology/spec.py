@@ -10,6 +10,7 @@ type says the unit; see `lab.units`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
@@ -20,9 +21,11 @@ NAME_PATTERN = r"[a-z][a-z0-9-]{0,30}"
 
 
 def _cpulist(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return parse_cpulist(value) if isinstance(value, str) else value
+    if isinstance(value, tuple):  # already parsed; YAML has no tuples
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError("write a cpulist as text, such as 0-2,5")
+    return parse_cpulist(str(value))
 
 
 def _nonempty_cpulist(value: Any) -> Any:
@@ -32,10 +35,10 @@ def _nonempty_cpulist(value: Any) -> Any:
     return cpus
 
 
-def _parsed(parse: Any) -> Any:
-    def convert(value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, str):
-            raise ValueError(f"{value!r} needs a unit: {parse.__doc__.splitlines()[0]}")
+def _parsed(parse: Callable[[str], float], example: str) -> BeforeValidator:
+    def convert(value: Any) -> float:
+        if not isinstance(value, str):
+            raise ValueError(f"{value!r} has no unit; write for example {example}")
         return parse(value)
 
     return BeforeValidator(convert)
@@ -57,10 +60,12 @@ _CPULIST_SCHEMA = WithJsonSchema(
 Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", examples=["guest"])]
 Cpulist = Annotated[tuple[int, ...], BeforeValidator(_nonempty_cpulist), _CPULIST_SCHEMA]
 DurationNs = Annotated[
-    int, _parsed(parse_duration_ns), _text_schema(r"^\s*\d+(\.\d+)?\s*(ns|us|ms|s|min)\s*$", "20s")
+    int, _parsed(parse_duration_ns, "20s"), _text_schema(r"^\s*\d+(\.\d+)?\s*(ns|us|ms|s|min)\s*$", "20s")
 ]
-SizeMib = Annotated[int, _parsed(parse_size_mib), _text_schema(r"^\s*\d+(\.\d+)?\s*(MiB|M|GiB|G)\s*$", "256MiB")]
-Percent = Annotated[float, _parsed(parse_percent), _text_schema(r"^\s*\d+(\.\d+)?\s*%\s*$", "50%")]
+SizeMib = Annotated[
+    int, _parsed(parse_size_mib, "256MiB"), _text_schema(r"^\s*\d+(\.\d+)?\s*(MiB|M|GiB|G)\s*$", "256MiB")
+]
+Percent = Annotated[float, _parsed(parse_percent, "50%"), _text_schema(r"^\s*\d+(\.\d+)?\s*%\s*$", "50%")]
 
 
 class _Spec(BaseModel):
@@ -86,7 +91,8 @@ class HostSpec(_Spec):
         None, description="pCPUs that vCPUs are pinned onto; default: all that are not for housekeeping"
     )
     housekeeping: Cpulist | None = Field(
-        None, description="pCPUs for emulator and I/O threads; default: the last one, where there are three or more"
+        None,
+        description="pCPUs for emulator and I/O threads; default: the last one, where three or more",
     )
 
     @model_validator(mode="after")
@@ -123,7 +129,9 @@ class KernelSpec(_Spec):
     patches: tuple[str, ...] = Field(
         (), description="a shipped series by name, a directory with a `series` file, a patch file, or an mbox"
     )
-    config: tuple[str, ...] = Field((), description="config fragments on top of the lab's own, checked to have stuck")
+    config: tuple[str, ...] = Field(
+        (), description="config fragments on top of the lab's own, checked to have stuck"
+    )
     cmdline: str = Field("", description="appended to the kernel's command line")
 
     @model_validator(mode="after")
@@ -156,12 +164,14 @@ class NodeFields(_Spec):
     kernel: str | None = Field(None, description="name out of `kernels`; default: the only one")
     pinning: Literal["spread", "stack"] | tuple[Cpulist, ...] | None = Field(
         None,
-        description="spread: vCPU i of every guest on pCPU i (modulo); stack: all vCPUs of a guest on one pCPU, "
-        "guests in turn; or one cpulist per vCPU",
+        description="spread: vCPU i of every guest on pCPU i (modulo); stack: all vCPUs of a guest on one "
+        "pCPU, guests in turn; or one cpulist per vCPU",
     )
     topology: CpuTopologySpec | None = None
     numa: tuple[NumaCellSpec, ...] | None = None
-    weight: int | None = Field(None, ge=1, le=10_000, description="CPU weight of the guest (cgroup v2; default 100)")
+    weight: int | None = Field(
+        None, ge=1, le=10_000, description="CPU weight of the guest (cgroup v2; default 100)"
+    )
     quota: Percent | None = Field(None, description="at most this share of a pCPU for each vCPU")
 
 
@@ -175,7 +185,7 @@ class NodeSpec(NodeFields):
 class DefaultsSpec(_Spec):
     """Values for whatever a node does not say itself."""
 
-    node: NodeFields = Field(default_factory=NodeFields)  # type: ignore[arg-type]
+    node: NodeFields = Field(default_factory=NodeFields)
 
 
 class KnobSetSpec(_Spec):
@@ -201,7 +211,9 @@ class PhaseSpec(_Spec):
 
     name: Name
     duration: DurationNs = Field(description="length of the measured window")
-    settle: DurationNs = Field(2_000_000_000, validate_default=False, description="left out before the window")
+    settle: DurationNs = Field(
+        2_000_000_000, validate_default=False, description="left out before the window"
+    )
     set: tuple[KnobSetSpec, ...] = Field((), description="knobs changed at the start of the phase")
     start: tuple[str, ...] = Field((), description="loads started at the start of the phase")
     stop: tuple[str, ...] = Field((), description="loads stopped at the start of the phase")
@@ -291,7 +303,9 @@ class MeasureSpec(_Spec):
 
     interval: DurationNs = Field(100_000_000, validate_default=False, description="10ms to 10s")
     disagreement: Percent = Field(
-        2.0, validate_default=False, description="bound on |guest steal - host run delay|, per cent of the window"
+        2.0,
+        validate_default=False,
+        description="bound on |guest steal - host run delay|, per cent of the window",
     )
 
     @model_validator(mode="after")
@@ -307,14 +321,14 @@ class TopologySpec(_Spec):
     version: Literal[1] = Field(description="version of this format")
     name: Name
     description: str = ""
-    host: HostSpec = Field(default_factory=HostSpec)  # type: ignore[arg-type]
+    host: HostSpec = Field(default_factory=HostSpec)
     kernels: dict[Name, KernelSpec] = Field(description="kernels by name")
     defaults: DefaultsSpec = Field(default_factory=DefaultsSpec)
     nodes: tuple[NodeSpec, ...] = Field(min_length=1)
     knobs: tuple[KnobSetSpec, ...] = Field((), description="knobs set before the first phase")
     load: tuple[LoadSpec, ...] = ()
     phases: tuple[PhaseSpec, ...] = ()
-    measure: MeasureSpec = Field(default_factory=MeasureSpec)  # type: ignore[arg-type]
+    measure: MeasureSpec = Field(default_factory=MeasureSpec)
     expect: tuple[ExpectationSpec, ...] = ()
 
 

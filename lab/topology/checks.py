@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cross checks: what no single model can know, because it is about names that stand elsewhere in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from lab.topology.findings import Finding, Loc, unknown
+from lab.topology.knobnames import CPULIST_KNOBS, KNOWN_KNOBS
+from lab.topology.resolve import NodeTable, expand_nodes
+from lab.topology.spec import (
+    AffinityExpectation,
+    AgreementExpectation,
+    ExpectationSpec,
+    HostShareExpectation,
+    KnobSetSpec,
+    PhaseSpec,
+    PreemptionExpectation,
+    StealExpectation,
+    ThroughputExpectation,
+    TopologySpec,
+    is_knob_path,
+)
+from lab.units import format_cpulist, parse_cpulist
+
+_NODES: tuple[Loc, ...] = (("nodes",), ("defaults",))
+_NS_PER_MS = 1_000_000
+
+
+class _Checker:
+    """Carries what every check asks: the file, its nodes, and which load runs in which phase."""
+
+    def __init__(self, spec: TopologySpec, nodes: NodeTable) -> None:
+        self.spec, self.nodes = spec, nodes
+        self.loads = {load.name for load in spec.load}
+        self.phases = {phase.name for phase in spec.phases}
+        self.running = _running_loads(spec.phases)
+
+    def glob(self, glob: str, loc: Loc) -> Iterator[Finding]:
+        if not self.nodes.matching(glob):
+            message = unknown("node", glob, self.nodes.names)
+            if set(glob) & set("*?["):
+                message = f"{glob!r} matches no node; {message.partition('; ')[2]}"
+            yield Finding(loc, message, needs=(loc[:2], *_NODES))
+
+    def vcpus(self, glob: str, vcpus: Sequence[int] | None, loc: Loc) -> Iterator[Finding]:
+        for name, entry in self.nodes.matching(glob) if vcpus else ():
+            beyond = [vcpu for vcpu in vcpus or () if vcpu >= entry.node.vcpus]
+            if beyond:
+                message = (
+                    f"vCPU {format_cpulist(beyond)} does not exist on {name} (vcpus: {entry.node.vcpus})"
+                )
+                yield Finding(loc, message, needs=(loc[:2], *_NODES))
+                return
+
+    def phase(self, name: str | None, loc: Loc) -> Iterator[Finding]:
+        if name is not None and name not in self.phases and self.phases:
+            yield Finding(loc, unknown("phase", name, self.phases), needs=(loc[:2], ("phases", "*")))
+
+    def load(self, name: str, loc: Loc) -> Iterator[Finding]:
+        if name not in self.loads:
+            yield Finding(loc, unknown("load", name, self.loads), needs=(loc[:2], ("load", "*")))
+
+    def runs(self, load: str, phase: str, loc: Loc) -> Iterator[Finding]:
+        if load in self.loads and load not in self.running.get(phase, {load}):
+            message = f"load {load!r} does not run in phase {phase!r}; start it there or before"
+            yield Finding(loc, message, needs=(loc[:2], ("phases",), ("load",)))
+
+    def bounds(
+        self, low: float | None, high: float | None, names: tuple[str, str], loc: Loc
+    ) -> Iterator[Finding]:
+        lowest, highest = names
+        if low is None and high is None:
+            yield Finding(loc, f"expects nothing; give {lowest}, {highest} or both")
+        elif low is not None and high is not None and low > high:
+            yield Finding((*loc, lowest), f"{lowest} ({low:g}) is larger than {highest} ({high:g})")
+
+    def percentages(self, bounds: dict[str, float | None], loc: Loc) -> Iterator[Finding]:
+        for name, value in bounds.items():
+            if value is not None and value > 100:
+                yield Finding((*loc, name), f"{value:g}% of elapsed time is more than there is")
+
+
+def _running_loads(phases: Sequence[PhaseSpec]) -> dict[str, set[str]]:
+    running: set[str] = set()
+    by_phase: dict[str, set[str]] = {}
+    for phase in phases:
+        running = (running - set(phase.stop)) | set(phase.start)
+        by_phase[phase.name] = running
+    return by_phase
+
+
+def _check_unique(what: str, names: Sequence[str], key: str) -> Iterator[Finding]:
+    for index, name in enumerate(names):
+        first = names.index(name)
+        if first != index:
+            yield Finding((key, index, "name"), f"{what} {name!r} already stands at {key}[{first}]")
+
+
+def _check_kernels(checker: _Checker) -> Iterator[Finding]:
+    if not checker.spec.kernels:
+        yield Finding(("kernels",), "no kernel is declared; at least one is needed", needs=(("kernels",),))
+
+
+def _check_knob(checker: _Checker, knob: KnobSetSpec, loc: Loc) -> Iterator[Finding]:
+    yield from checker.glob(knob.nodes, (*loc, "nodes"))
+    if not is_knob_path(knob.knob) and knob.knob not in KNOWN_KNOBS:
+        message = unknown("knob", knob.knob, KNOWN_KNOBS)
+        yield Finding((*loc, "knob"), f"{message} (or write an absolute path in the guest)")
+    if knob.knob in CPULIST_KNOBS:
+        yield from _check_cpulist_knob(checker, knob, loc)
+
+
+def _check_cpulist_knob(checker: _Checker, knob: KnobSetSpec, loc: Loc) -> Iterator[Finding]:
+    loc = (*loc, "value")
+    try:
+        vcpus = parse_cpulist(str(knob.value))
+    except ValueError as error:
+        yield Finding(loc, f"{knob.knob} takes a cpulist: {error}")
+        return
+    yield from checker.vcpus(knob.nodes, vcpus, loc)
+    for name, entry in checker.nodes.matching(knob.nodes):
+        if set(vcpus) >= set(range(entry.node.vcpus)):
+            message = f"{knob.knob} would leave {name} no vCPU (it has {entry.node.vcpus})"
+            yield Finding(loc, message, needs=(loc[:2], *_NODES))
+            return
+
+
+def _check_knobs(checker: _Checker) -> Iterator[Finding]:
+    for index, knob in enumerate(checker.spec.knobs):
+        yield from _check_knob(checker, knob, ("knobs", index))
+
+
+def _check_loads(checker: _Checker) -> Iterator[Finding]:
+    loads = checker.spec.load
+    yield from _check_unique("load", [load.name for load in loads], "load")
+    for index, load in enumerate(loads):
+        yield from checker.glob(load.nodes, ("load", index, "nodes"))
+        yield from checker.vcpus(load.nodes, load.vcpus, ("load", index, "vcpus"))
+
+
+def _check_starts(checker: _Checker) -> Iterator[Finding]:
+    """Loads start and stop in an order that makes sense; in one phase stops come before starts."""
+    running: set[str] = set()
+    for index, phase in enumerate(checker.spec.phases):
+        loc: Loc = ("phases", index)
+        for place, name in enumerate(phase.stop):
+            yield from checker.load(name, (*loc, "stop", place))
+            if name in checker.loads and name not in running:
+                message = f"load {name!r} is stopped, but does not run then"
+                yield Finding((*loc, "stop", place), message, needs=(("phases",), ("load",)))
+            running.discard(name)
+        for place, name in enumerate(phase.start):
+            yield from checker.load(name, (*loc, "start", place))
+            if name in running:
+                message = f"load {name!r} is started, but runs already"
+                yield Finding((*loc, "start", place), message, needs=(("phases",), ("load",)))
+            running.add(name)
+
+
+def _check_phases(checker: _Checker) -> Iterator[Finding]:
+    spec = checker.spec
+    yield from _check_unique("phase", [phase.name for phase in spec.phases], "phases")
+    yield from _check_starts(checker)
+    for index, phase in enumerate(spec.phases):
+        loc: Loc = ("phases", index)
+        if phase.duration < spec.measure.interval:
+            message = f"duration is shorter than one sampling interval ({spec.measure.interval / 1e6:g} ms)"
+            yield Finding((*loc, "duration"), message, needs=(loc, ("measure",)))
+        for place, knob in enumerate(phase.set):
+            yield from _check_knob(checker, knob, (*loc, "set", place))
+
+
+def _check_measure(checker: _Checker) -> Iterator[Finding]:
+    if checker.spec.measure.interval % _NS_PER_MS:
+        yield Finding(("measure", "interval"), "the interval must be a whole number of milliseconds")
+
+
+def _steal(checker: _Checker, expect: StealExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.glob(expect.nodes, (*loc, "nodes"))
+    yield from checker.vcpus(expect.nodes, expect.vcpus, (*loc, "vcpus"))
+    yield from checker.phase(expect.phase, (*loc, "phase"))
+    yield from checker.bounds(expect.min, expect.max, ("min", "max"), loc)
+    yield from checker.percentages({"min": expect.min, "max": expect.max}, loc)
+
+
+def _agreement(checker: _Checker, expect: AgreementExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.glob(expect.nodes, (*loc, "nodes"))
+    yield from checker.phase(expect.phase, (*loc, "phase"))
+    yield from checker.percentages({"max": expect.max}, loc)
+
+
+def _throughput(checker: _Checker, expect: ThroughputExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.load(expect.load, (*loc, "load"))
+    for key, phase in (("phase", expect.phase), ("baseline", expect.baseline)):
+        yield from checker.phase(phase, (*loc, key))
+        yield from checker.runs(expect.load, phase, (*loc, key))
+    if expect.phase == expect.baseline:
+        yield Finding((*loc, "baseline"), f"phase {expect.phase!r} is compared with itself")
+    yield from checker.bounds(expect.min, expect.max, ("min", "max"), loc)
+
+
+def _affinity(checker: _Checker, expect: AffinityExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.load(expect.load, (*loc, "load"))
+    started = set().union(*checker.running.values())
+    if checker.phases and expect.load in checker.loads - started:
+        message = f"load {expect.load!r} is never started"
+        yield Finding((*loc, "load"), message, needs=(loc[:2], ("phases",), ("load",)))
+
+
+def _host_share(checker: _Checker, expect: HostShareExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.glob(expect.nodes, (*loc, "nodes"))
+    yield from checker.phase(expect.phase, (*loc, "phase"))
+    if expect.of not in checker.nodes:
+        yield Finding((*loc, "of"), unknown("node", expect.of, checker.nodes.names), needs=(loc[:2], *_NODES))
+    yield from checker.bounds(expect.min, expect.max, ("min", "max"), loc)
+
+
+def _preemptions(checker: _Checker, expect: PreemptionExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.glob(expect.nodes, (*loc, "nodes"))
+    yield from checker.vcpus(expect.nodes, expect.vcpus, (*loc, "vcpus"))
+    yield from checker.phase(expect.phase, (*loc, "phase"))
+    yield from checker.bounds(expect.min_per_s, expect.max_per_s, ("min_per_s", "max_per_s"), loc)
+
+
+_EXPECTATIONS: dict[str, Callable[[_Checker, Any, Loc], Iterator[Finding]]] = {
+    "steal": _steal,
+    "agreement": _agreement,
+    "throughput": _throughput,
+    "affinity_unchanged": _affinity,
+    "host_share": _host_share,
+    "preemptions": _preemptions,
+}
+
+
+def _check_expectations(checker: _Checker) -> Iterator[Finding]:
+    spec = checker.spec
+    if spec.expect and not spec.phases:
+        yield Finding(
+            ("expect",), "expectations are judged in phases, but there is none", needs=(("phases",),)
+        )
+    for index, expectation in enumerate(spec.expect):
+        yield from _check_expectation(checker, expectation, ("expect", index))
+
+
+def _check_expectation(checker: _Checker, expectation: ExpectationSpec, loc: Loc) -> Iterator[Finding]:
+    for kind, check in _EXPECTATIONS.items():
+        said = getattr(expectation, kind)
+        if said is not None:
+            yield from check(checker, said, (*loc, kind))
+
+
+_CHECKS = (
+    _check_kernels,
+    _check_knobs,
+    _check_loads,
+    _check_phases,
+    _check_measure,
+    _check_expectations,
+)
+
+
+def check_topology(spec: TopologySpec) -> tuple[NodeTable, list[Finding]]:
+    """The expanded nodes of `spec`, and everything in it that does not fit together."""
+    nodes, findings = expand_nodes(spec)
+    if nodes.entries:  # else every name would seem unknown
+        checker = _Checker(spec, nodes)
+        for check in _CHECKS:
+            findings += check(checker)
+    return nodes, findings

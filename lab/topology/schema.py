@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The JSON schema of topology files, for editors. Made from the models, so that it cannot drift."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from lab.topology.spec import TopologySpec
+
+#: A name, not an address: nothing is fetched from there.
+SCHEMA_ID = "urn:paravirt-lab:topology:1"
+
+
+def topology_schema(model: type[BaseModel] = TopologySpec) -> dict[str, Any]:
+    """JSON schema (2020-12) of `model`, by default of a topology file of version 1."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        **model.model_json_schema(mode="validation"),
+        "title": "paravirt-lab topology, version 1",
+    }
