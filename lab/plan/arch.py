@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What depends on the guest's architecture, in one table. x86_64 only, so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lab.errors import HostError
+
+
+@dataclass(frozen=True)
+class GuestArch:
+    """How a guest of one architecture is put together.
+
+    `machine`, `features`, `timers` and `migratable` are libvirt's (formatdomain); `cmdline` is the kernel's
+    command line (Documentation/admin-guide/kernel-parameters.txt).
+    """
+
+    machine: str
+    features: tuple[str, ...]
+    timers: tuple[Mapping[str, str], ...]
+    migratable: str | None
+    cmdline: str
+
+
+#: Choices for x86_64 are about exits, which cost most where KVM itself is emulated: `pc` has fewer devices to
+#: probe than q35; no HPET; a virtio console instead of a port written byte by byte; no timer check through
+#: the PIT; the TSC is trusted instead of being watched. A CPU that need not migrate has an invariant TSC.
+#: panic=-1 reboots at once, and libvirt ends the domain on reboot: a panic is noticed, not waited out.
+_ARCHES: Mapping[str, GuestArch] = MappingProxyType(
+    {
+        "x86_64": GuestArch(
+            machine="pc",
+            features=("acpi", "apic"),
+            timers=(
+                {"name": "pit", "tickpolicy": "delay"},
+                {"name": "hpet", "present": "no"},
+            ),
+            migratable="off",
+            cmdline="console=hvc0 quiet panic=-1 no_timer_check tsc=reliable",
+        ),
+    }
+)
+
+
+def guest_arch(name: str) -> GuestArch:
+    """The table's entry for `name`. Raises HostError where there is none."""
+    try:
+        return _ARCHES[name]
+    except KeyError:
+        known = ", ".join(sorted(_ARCHES))
+        raise HostError(f"guests for architecture {name} cannot be made; the lab knows {known}") from None

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From what was asked and what the host is to everything that will be done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.plan.artifacts import plan_artifacts
+from lab.plan.contention import Contender, GuestLoad, predict_steal_pct, vcpu_demands
+from lab.plan.expectations import plan_expectation
+from lab.plan.facts import HostFacts
+from lab.plan.kernels import KernelCatalogue, plan_kernel
+from lab.plan.knobs import plan_knobs
+from lab.plan.labplan import (
+    KernelPlan,
+    LabPlan,
+    LoadPlan,
+    MeasurePlan,
+    NetworkPlan,
+    NodePlan,
+    NumaCellPlan,
+    PhasePlan,
+    VcpuPlan,
+)
+from lab.plan.network import domain_name, node_address, node_mac, plan_network
+from lab.plan.placement import Pins, Placement, plan_placement
+from lab.plan.selection import matching
+from lab.topology.model import Node, Topology
+from lab.topology.spec import LoadSpec
+
+
+def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: KernelCatalogue) -> LabPlan:
+    """Everything that will be done for `topology` on the host that `facts` describe, under the name `lab_id`.
+
+    Pure: equal arguments give equal plans. Raises HostError where the host lacks pCPUs, and InputError for a
+    kernel whose patches the catalogue does not know.
+    """
+    placement = plan_placement(topology, facts)
+    network = plan_network(lab_id, len(topology.nodes))
+    loads = tuple(load for spec in topology.loads for load in _plan_load(topology, spec))
+    kernels = _plan_kernels(topology, catalogue, facts.emulated)
+    return LabPlan(
+        name=topology.name,
+        lab_id=lab_id,
+        host=facts,
+        pcpus=placement.pcpus,
+        housekeeping=placement.housekeeping,
+        overcommit=_overcommit(topology, placement),
+        kernels=kernels,
+        artifacts=plan_artifacts(facts.where, kernels),
+        network=network,
+        nodes=_plan_nodes(topology, placement, loads, network, lab_id),
+        knobs=plan_knobs(topology.knobs, topology.nodes),
+        loads=loads,
+        phases=_plan_phases(topology),
+        measure=MeasurePlan(topology.measure.interval // 1_000_000, topology.measure.disagreement),
+        expectations=tuple(plan_expectation(topology, spec) for spec in topology.expectations),
+    )
+
+
+def _overcommit(topology: Topology, placement: Placement) -> float:
+    return round(sum(node.vcpus for node in topology.nodes) / len(placement.pcpus), 3)
+
+
+def _plan_kernels(topology: Topology, catalogue: KernelCatalogue, emulated: bool) -> tuple[KernelPlan, ...]:
+    """Kernels that a node uses, in the topology's order: nothing is built for nobody."""
+    used = {node.kernel for node in topology.nodes}
+    return tuple(
+        plan_kernel(topology, name, catalogue, emulated) for name in topology.kernels if name in used
+    )
+
+
+def _plan_load(topology: Topology, spec: LoadSpec) -> list[LoadPlan]:
+    """`vcpus` stays empty for an unpinned load: affinity to all vCPUs would be something else."""
+    nodes = matching(topology.nodes, spec.nodes)
+    return [LoadPlan(spec.name, node.name, spec.kind, spec.tasks, spec.vcpus or ()) for node in nodes]
+
+
+def _plan_phases(topology: Topology) -> tuple[PhasePlan, ...]:
+    return tuple(
+        PhasePlan(
+            name=phase.name,
+            duration_ns=phase.duration,
+            settle_ns=phase.settle,
+            knobs=plan_knobs(phase.set, topology.nodes),
+            start=phase.start,
+            stop=phase.stop,
+        )
+        for phase in topology.phases
+    )
+
+
+def _plan_nodes(
+    topology: Topology, placement: Placement, loads: Sequence[LoadPlan], network: NetworkPlan, lab_id: str
+) -> tuple[NodePlan, ...]:
+    contenders = _contenders(topology.nodes, placement, loads)
+    steal_pct = predict_steal_pct(contenders)
+    return tuple(
+        NodePlan(
+            name=node.name,
+            domain=domain_name(lab_id, node.name),
+            kernel=node.kernel,
+            memory_mib=node.memory_mib,
+            vcpus=_plan_vcpus(placement.pins[index], steal_pct[index]),
+            emulator_pcpus=placement.housekeeping,
+            sockets=node.topology.sockets,
+            cores=node.topology.cores,
+            threads=node.topology.threads,
+            numa=tuple(NumaCellPlan(cell.vcpus, cell.memory) for cell in node.numa),
+            weight=node.weight,
+            quota_pct=node.quota_pct,
+            address=node_address(network, index),
+            mac=node_mac(lab_id, index),
+        )
+        for index, node in enumerate(topology.nodes)
+    )
+
+
+def _plan_vcpus(pins: Pins, steal_pct: Sequence[float | None]) -> tuple[VcpuPlan, ...]:
+    return tuple(
+        VcpuPlan(vcpu, tuple(sorted(set(pcpus))), steal)
+        for vcpu, (pcpus, steal) in enumerate(zip(pins, steal_pct, strict=True))
+    )
+
+
+def _contenders(nodes: Sequence[Node], placement: Placement, loads: Sequence[LoadPlan]) -> list[Contender]:
+    of_node: dict[str, list[GuestLoad]] = {node.name: [] for node in nodes}
+    for load in loads:
+        of_node[load.node].append(GuestLoad(load.tasks, load.vcpus))
+    return [
+        Contender(
+            pins=placement.pins[index],
+            demands=vcpu_demands(node.vcpus, of_node[node.name]),
+            weight=node.weight,
+            cap=1.0 if node.quota_pct is None else min(1.0, node.quota_pct / 100),
+        )
+        for index, node in enumerate(nodes)
+    ]

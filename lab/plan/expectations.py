@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Expectations with every name resolved, and each as one line of text."""
+
+from __future__ import annotations
+
+from lab.plan.labplan import ExpectationPlan
+from lab.plan.selection import matching
+from lab.topology.model import Topology
+from lab.topology.spec import (
+    AffinityExpectation,
+    AgreementExpectation,
+    ExpectationSpec,
+    HostShareExpectation,
+    PreemptionExpectation,
+    StealExpectation,
+    ThroughputExpectation,
+)
+from lab.units import format_cpulist
+
+Targets = tuple[tuple[str, int], ...]
+
+
+def plan_expectation(topology: Topology, spec: ExpectationSpec) -> ExpectationPlan:
+    """One expectation of `topology`: its globs become the vCPUs or nodes they mean."""
+    if spec.steal is not None:
+        return _steal(topology, spec.steal)
+    if spec.agreement is not None:
+        return _agreement(topology, spec.agreement)
+    if spec.throughput is not None:
+        return _throughput(spec.throughput)
+    if spec.affinity_unchanged is not None:
+        return _affinity(spec.affinity_unchanged)
+    if spec.host_share is not None:
+        return _host_share(topology, spec.host_share)
+    assert spec.preemptions is not None, "ExpectationSpec has exactly one kind"
+    return _preemptions(topology, spec.preemptions)
+
+
+def _steal(topology: Topology, spec: StealExpectation) -> ExpectationPlan:
+    bounds = _bounds(spec.min, spec.max, " %")
+    return ExpectationPlan(
+        kind="steal",
+        text=f"steal of {_subject(spec.nodes, spec.vcpus)} in {spec.phase}: {bounds}",
+        targets=_targets(topology, spec.nodes, spec.vcpus),
+        phases=(spec.phase,),
+        minimum=spec.min,
+        maximum=spec.max,
+    )
+
+
+def _agreement(topology: Topology, spec: AgreementExpectation) -> ExpectationPlan:
+    where = "every phase" if spec.phase is None else spec.phase
+    bounds = _bounds(None, spec.max, " % of the window")
+    return ExpectationPlan(
+        kind="agreement",
+        text=f"guest steal against host run delay of {_subject(spec.nodes, None)} in {where}: {bounds}",
+        targets=_targets(topology, spec.nodes, None),
+        phases=tuple(phase.name for phase in topology.phases) if spec.phase is None else (spec.phase,),
+        maximum=spec.max,
+    )
+
+
+def _throughput(spec: ThroughputExpectation) -> ExpectationPlan:
+    return ExpectationPlan(
+        kind="throughput",
+        text=f"work of {spec.load} in {spec.phase} over {spec.baseline}: {_bounds(spec.min, spec.max, '')}",
+        phases=(spec.phase, spec.baseline),
+        load=spec.load,
+        minimum=spec.min,
+        maximum=spec.max,
+    )
+
+
+def _affinity(spec: AffinityExpectation) -> ExpectationPlan:
+    return ExpectationPlan(
+        kind="affinity_unchanged",
+        text=f"affinity of {spec.load} from start to end: unchanged",
+        load=spec.load,
+    )
+
+
+def _host_share(topology: Topology, spec: HostShareExpectation) -> ExpectationPlan:
+    bounds = _bounds(spec.min, spec.max, "")
+    return ExpectationPlan(
+        kind="host_share",
+        text=f"host run time of {_nodes(spec.nodes)} over {spec.of} in {spec.phase}: {bounds}",
+        targets=tuple((node.name, -1) for node in matching(topology.nodes, spec.nodes)),
+        phases=(spec.phase,),
+        reference=spec.of,
+        minimum=spec.min,
+        maximum=spec.max,
+    )
+
+
+def _preemptions(topology: Topology, spec: PreemptionExpectation) -> ExpectationPlan:
+    bounds = _bounds(spec.min_per_s, spec.max_per_s, " per s")
+    return ExpectationPlan(
+        kind="preemptions",
+        text=f"{spec.counter} of {_subject(spec.nodes, spec.vcpus)} in {spec.phase}: {bounds}",
+        targets=_targets(topology, spec.nodes, spec.vcpus),
+        phases=(spec.phase,),
+        counter=spec.counter,
+        minimum=spec.min_per_s,
+        maximum=spec.max_per_s,
+    )
+
+
+def _targets(topology: Topology, glob: str, vcpus: tuple[int, ...] | None) -> Targets:
+    return tuple(
+        (node.name, vcpu) for node in matching(topology.nodes, glob) for vcpu in vcpus or range(node.vcpus)
+    )
+
+
+def _nodes(glob: str) -> str:
+    return "every guest" if glob == "*" else glob
+
+
+def _subject(glob: str, vcpus: tuple[int, ...] | None) -> str:
+    if vcpus is None:
+        return "every vCPU" if glob == "*" else f"every vCPU of {glob}"
+    return f"{_nodes(glob)} vCPU {format_cpulist(vcpus)}"
+
+
+def _bounds(minimum: float | None, maximum: float | None, unit: str) -> str:
+    if minimum is not None and maximum is not None:
+        return f"{minimum:g}{unit} .. {maximum:g}{unit}"
+    if minimum is not None:
+        return f">= {minimum:g}{unit}"
+    return "measured only" if maximum is None else f"<= {maximum:g}{unit}"

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which pCPUs the lab takes, and where each vCPU may run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lab.errors import HostError
+from lab.plan.facts import HostFacts
+from lab.topology.model import Node, Topology
+from lab.units import format_cpulist
+
+#: From this many pCPUs on one is kept for housekeeping without being asked: on two it would be half the host.
+PCPUS_FOR_HOUSEKEEPING = 3
+
+Pins = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """`pcpus` are contended, `housekeeping` is for emulator and I/O threads; `pins` has one tuple of pCPUs
+    for each vCPU of each node, in the topology's order."""
+
+    pcpus: tuple[int, ...]
+    housekeeping: tuple[int, ...]
+    pins: tuple[Pins, ...]
+
+
+def plan_placement(topology: Topology, facts: HostFacts) -> Placement:
+    """Place every vCPU of `topology` on a host.
+
+    Raises HostError where the host lacks pCPUs.
+    """
+    _check_online(topology, facts)
+    housekeeping = topology.host.housekeeping or _default_housekeeping(topology, facts)
+    pcpus = topology.host.pcpus or _default_pcpus(topology, facts, housekeeping)
+    return Placement(pcpus, housekeeping or pcpus, _place_nodes(topology.nodes, pcpus))
+
+
+def _explicit_pcpus(topology: Topology) -> set[int]:
+    lists = [node.pinning for node in topology.nodes if not isinstance(node.pinning, str)]
+    return {pcpu for pins in lists for pcpus in pins for pcpu in pcpus}
+
+
+def _check_online(topology: Topology, facts: HostFacts) -> None:
+    for what, asked in (
+        ("host.pcpus", topology.host.pcpus or ()),
+        ("host.housekeeping", topology.host.housekeeping or ()),
+        ("a node's pinning", _explicit_pcpus(topology)),
+    ):
+        missing = set(asked) - set(facts.pcpus)
+        if missing:
+            raise _lacking(topology, facts, f"{what} names pCPU {format_cpulist(missing)}")
+
+
+def _lacking(topology: Topology, facts: HostFacts, problem: str) -> HostError:
+    online = format_cpulist(facts.pcpus) or "none"
+    return HostError(
+        f"{topology.path}: {problem}, but host {facts.where} has pCPUs {online}",
+        "change `host` in the topology, or choose another host with --host",
+    )
+
+
+def _default_housekeeping(topology: Topology, facts: HostFacts) -> tuple[int, ...]:
+    """The last pCPU that nobody asked for; empty where the host is small or everything is taken."""
+    asked = _explicit_pcpus(topology) | set(topology.host.pcpus or ())
+    free = sorted(set(facts.pcpus) - asked)
+    return (free[-1],) if free and len(facts.pcpus) >= PCPUS_FOR_HOUSEKEEPING else ()
+
+
+def _default_pcpus(topology: Topology, facts: HostFacts, housekeeping: Iterable[int]) -> tuple[int, ...]:
+    left = tuple(sorted(set(facts.pcpus) - set(housekeeping)))
+    if not left:
+        raise _lacking(topology, facts, "nothing is left for vCPUs beside housekeeping")
+    return left
+
+
+def _place_nodes(nodes: tuple[Node, ...], pcpus: tuple[int, ...]) -> tuple[Pins, ...]:
+    """Stacked guests take their turns among themselves, whatever stands between them."""
+    placed: list[Pins] = []
+    stacked = 0
+    for node in nodes:
+        if node.pinning == "stack":
+            placed.append(((pcpus[stacked % len(pcpus)],),) * node.vcpus)
+            stacked += 1
+        elif node.pinning == "spread":
+            placed.append(tuple((pcpus[vcpu % len(pcpus)],) for vcpu in range(node.vcpus)))
+        else:
+            placed.append(tuple(node.pinning))
+    return tuple(placed)

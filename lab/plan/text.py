@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A plan as text for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lab.plan.labplan import KnobSetting, LabPlan, LoadPlan, NodePlan, PhasePlan
+from lab.units import format_cpulist, format_seconds
+
+
+def render_plan_text(plan: LabPlan) -> str:
+    """Header, a line for each vCPU, load, phases, expectations, and what has to be there first."""
+    return "\n".join(_lines(plan)) + "\n"
+
+
+def _lines(plan: LabPlan) -> Iterator[str]:
+    yield from _header(plan)
+    yield from _vcpu_table(plan.nodes)
+    yield from _section("load", (f"{name}: {text}" for name, text in _loads(plan.loads).items()))
+    yield from _section("knobs before the first phase", _knobs(plan.knobs))
+    yield from _section("phases", (line for phase in plan.phases for line in _phase(phase)))
+    yield from _section("expected", (expectation.text for expectation in plan.expectations))
+    yield from _section("needed", (f"{artifact.name}: {artifact.detail}" for artifact in plan.artifacts))
+
+
+def _header(plan: LabPlan) -> Iterator[str]:
+    vcpus = sum(len(node.vcpus) for node in plan.nodes)
+    memory_mib = sum(node.memory_mib for node in plan.nodes)
+    emulated = ", emulated" if plan.host.emulated else ""
+    yield f"lab {plan.name} on {plan.host.where} ({plan.host.arch}{emulated})"
+    yield f"  {_count(len(plan.nodes), 'guest')}, {_count(vcpus, 'vCPU')}, {memory_mib} MiB"
+    yield f"  pCPUs {format_cpulist(plan.pcpus)}, housekeeping {format_cpulist(plan.housekeeping)}"
+    yield f"  overcommit {plan.overcommit:.2f} vCPUs for each pCPU"
+
+
+def _vcpu_table(nodes: Sequence[NodePlan]) -> Iterator[str]:
+    """pCPU lists come last: they alone may be long."""
+    width = max(len("node"), *(len(node.name) for node in nodes))
+    yield ""
+    yield f"{'node':<{width}}  {'vCPU':>4}  {'predicted steal':>15}  {'weight':>6}  {'quota':>6}  pCPUs"
+    for node in nodes:
+        quota = "-" if node.quota_pct is None else f"{node.quota_pct:g} %"
+        for vcpu in node.vcpus:
+            yield (
+                f"{node.name:<{width}}  {vcpu.vcpu:>4}  {_steal(vcpu.predicted_steal_pct):>15}  "
+                f"{node.weight:>6}  {quota:>6}  {format_cpulist(vcpu.pcpus)}"
+            )
+
+
+def _steal(steal_pct: float | None) -> str:
+    return "idle" if steal_pct is None else f"{steal_pct:.1f} %"
+
+
+def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        if number == 0:
+            yield ""
+            yield f"{title}:"
+        yield f"  {line}"
+
+
+def _loads(loads: Sequence[LoadPlan]) -> dict[str, str]:
+    """One line for each load: it is the same on all of its guests but for their number."""
+    guests: dict[str, list[LoadPlan]] = {}
+    for load in loads:
+        guests.setdefault(load.name, []).append(load)
+    return {name: _load_text(members[0], len(members)) for name, members in guests.items()}
+
+
+def _load_text(load: LoadPlan, guests: int) -> str:
+    where = f"on vCPU {format_cpulist(load.vcpus)}" if load.vcpus else "unpinned"
+    return f"{_count(load.tasks, f'{load.kind} task')} {where} in {_count(guests, 'guest')}"
+
+
+def _phase(phase: PhasePlan) -> Iterator[str]:
+    duration, settle = format_seconds(phase.duration_ns), format_seconds(phase.settle_ns)
+    yield f"{phase.name}: {duration} after {settle} to settle"
+    for verb, loads in (("start", phase.start), ("stop", phase.stop)):
+        if loads:
+            yield f"  {verb} {', '.join(loads)}"
+    for line in _knobs(phase.knobs):
+        yield f"  {line}"
+
+
+def _knobs(knobs: Sequence[KnobSetting]) -> Iterator[str]:
+    return (f"set {setting.knob} of {setting.node} to {setting.value or 'nothing'}" for setting in knobs)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
