@@ -20,6 +20,8 @@ from lab.topology.spec import TopologySpec
 from lab.topology.yamltree import Document, YamlSyntaxError, parse_document
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
+#: Misshapen places told of one file. Far more than a person reads; it bounds the time spent on a wrong file.
+MAX_TOLD = 2_000
 _HINT = "`lab schema` prints the format; topologies/quickstart.yaml is an example"
 
 
@@ -56,8 +58,8 @@ def _read_text(path: Path) -> str:
 def decode_topology(text: str, path: Path) -> Topology:
     """The topology that `text` describes; `path` names it in messages and anchors its relative paths.
 
-    Raises TopologyError with every problem found, sorted by line. Where the text is not even YAML, that is
-    the only problem told.
+    Raises TopologyError with every problem found (up to MAX_TOLD), sorted by line. Where the text is not even
+    YAML, that is the only problem told.
     """
     try:
         document = parse_document(text)
@@ -81,8 +83,10 @@ def _malformed(document: Document, error: ValidationError) -> list[Finding]:
     """All findings of a document that does not fit the models: of its shape, and of its sound rest."""
     errors = error.errors(include_url=False, include_input=False)
     unread = {finding.loc for finding in document.findings}
-    shape = explain_errors(TopologySpec, errors, document)
+    shape = explain_errors(TopologySpec, errors[:MAX_TOLD], document)
     findings = [*document.findings, *(finding for finding in shape if finding.loc not in unread)]
+    if len(errors) > MAX_TOLD:
+        return [*findings, Finding((), f"{len(errors) - MAX_TOLD} further problems are left out")]
     broken = [trace(TopologySpec, each["loc"]).loc for each in errors]
     rest = salvage(TopologySpec, document, [*broken, *(finding.loc for finding in document.findings)])
     if rest is not None and isinstance(rest.spec, TopologySpec):

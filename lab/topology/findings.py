@@ -54,7 +54,7 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
 
 def unknown(what: str, word: str, known: Iterable[str]) -> str:
     """Text for a reference to `word`, which is none of `known`: a suggestion, or what there is."""
-    names = sorted(set(known))
+    names = list(dict.fromkeys(known))
     near = suggest(word, names)
     if near is not None:
         return f"unknown {what} {word!r}; did you mean {near!r}?"

@@ -34,7 +34,6 @@ class Target:
     field: FieldInfo | None
     annotation: Any
     union_depth: int | None
-    is_key: bool = False
 
 
 def _without_none(annotation: Any) -> Any:
@@ -73,25 +72,26 @@ def trace(model: type[BaseModel], raw: Loc) -> Target:
     found: FieldInfo | None = None
     annotation: Any = model
     loc: list[str | int] = []
-    union_depth, is_key = None, False
+    union_depth: int | None = None
+    in_dict = False
     for part in raw:
         annotation = _without_none(annotation)
         if _is_union(annotation):
             union_depth = len(loc)
             annotation = _branch(annotation, str(part))
             continue
-        if part == "[key]":
-            is_key = True
+        if part == "[key]" and in_dict:  # pydantic's way to say that the key itself is meant
             continue
         loc.append(part)
         args = get_args(annotation)
+        in_dict = get_origin(annotation) is dict
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             owner, found = annotation, annotation.model_fields.get(str(part))
             annotation = found.annotation if found else Any
         else:
-            annotation = (args[1] if get_origin(annotation) is dict else args[0]) if args else Any
+            annotation = (args[1] if in_dict else args[0]) if args else Any
             owner = None
-    return Target(tuple(loc), owner, found, _without_none(annotation), union_depth, is_key)
+    return Target(tuple(loc), owner, found, _without_none(annotation), union_depth)
 
 
 def describe(value: Any, written: str | None) -> str:
@@ -180,7 +180,7 @@ class _Message:
 
     def _string_pattern_mismatch(self) -> str:
         if self.context.get("pattern") == f"^{NAME_PATTERN}$":
-            name = self.target.loc[-1] if self.target.is_key else self.value
+            name = self.target.loc[-1] if self.error["loc"][-1] == "[key]" else self.value
             return f"{describe(name, None)} is not a name: {_NAME_RULE}, for example guest"
         return f"{self.found} cannot be used{_help(self.target.field)}"
 

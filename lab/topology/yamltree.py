@@ -19,6 +19,8 @@ import yaml
 from lab.topology.findings import Finding, Loc
 
 MAX_DEPTH = 32
+#: Values in a document; the largest topology (10,000 nodes written out) has about half of it.
+MAX_VALUES = 300_000
 #: Values that aliases may add to a document; a "billion laughs" file wants billions.
 MAX_ALIASED_VALUES = 100_000
 
@@ -111,6 +113,7 @@ class _Composer:
         self.root: _Built | None = None
         self._frames: list[_Frame] = []
         self._anchors: dict[str, _Built | None] = {}
+        self._values = 0
         self._aliased = 0
         self._documents = 0
 
@@ -157,6 +160,9 @@ class _Composer:
         self._finish(_Built(frame.value, frame.place, frame.size), frame.anchor, frame.place.line)
 
     def _finish(self, built: _Built, anchor: str | None, line: int) -> None:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise YamlSyntaxError(line, f"more than {MAX_VALUES} values; is this a topology?")
         if anchor is not None:
             self._anchors[anchor] = built
         if self._frames:

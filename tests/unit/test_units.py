@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.units import (
@@ -20,17 +20,20 @@ from lab.units import (
 CPUS = st.sets(st.integers(0, MAX_CPU), max_size=40)
 
 
+@settings(deadline=None)
 @given(CPUS)
 def test_cpulist_round_trip(cpus: set[int]) -> None:
     assert parse_cpulist(format_cpulist(cpus)) == tuple(sorted(cpus))
 
 
+@settings(deadline=None)
 @given(st.integers(0, MAX_CPU - 50), st.integers(0, 50))
 def test_a_range_is_written_as_one(first: int, length: int) -> None:
     text = format_cpulist(range(first, first + length + 1))
     assert text == (str(first) if length == 0 else f"{first}-{first + length}")
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 200), min_size=1))
 def test_order_and_repetition_do_not_matter(cpus: list[int]) -> None:
     assert parse_cpulist(", ".join(map(str, cpus))) == tuple(sorted(set(cpus)))
@@ -45,12 +48,14 @@ def test_bad_cpulists_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("ns", 1), ("us", 10**3), ("ms", 10**6), ("s", 10**9)])
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_durations_scale_with_their_unit(unit: str, factor: int, value: int) -> None:
     assert parse_duration_ns(f"{value}{unit}") == value * factor
     assert parse_duration_ns(f" {value} {unit} ") == value * factor
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_sizes_scale_with_their_unit(value: int) -> None:
     assert parse_size_mib(f"{value}MiB") == parse_size_mib(f"{value}M") == value
@@ -58,6 +63,7 @@ def test_sizes_scale_with_their_unit(value: int) -> None:
     assert parse_size_mib(f"{value}.5GiB") == value * 1024 + 512
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 99))
 def test_percent(whole: int, hundredths: int) -> None:
     assert parse_percent(f"{whole}.{hundredths:02}%") == pytest.approx(whole + hundredths / 100)
@@ -81,6 +87,7 @@ def test_bad_percentages_are_refused(text: str) -> None:
         parse_percent(text)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_parsed_or_refused_with_a_value_error(text: str) -> None:
     for parse in (parse_cpulist, parse_duration_ns, parse_size_mib, parse_percent):

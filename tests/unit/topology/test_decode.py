@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import InputError, Problem, TopologyError
-from lab.topology.decode import MAX_FILE_BYTES, decode_topology, read_topology
+from lab.topology.decode import MAX_FILE_BYTES, MAX_TOLD, decode_topology, read_topology
 from lab.topology.model import Topology
 
 Decode = Callable[[str], Topology]
@@ -80,6 +80,24 @@ def test_places_of_later_entries_stay_right_when_an_earlier_one_is_left_out(prob
 def test_odd_keys_do_not_break_the_line_format(problems: Problems) -> None:
     found = problems('nodes: [{name: a}]\n"a\\nb: c": 1\n')
     assert len(str(found[0]).splitlines()) == 1
+
+
+def test_a_key_named_like_pydantic_names_keys(problems: Problems) -> None:
+    found = problems('nodes: [{name: a}]\n"[key]": 1\n')
+    assert [(each.line, each.message[:11]) for each in found] == [(5, "unknown key")]
+
+
+def test_a_wrong_file_is_given_up_in_time(problems: Problems) -> None:
+    start = time.process_time()
+    found = problems("nodes: [{name: a}]\nload: [" + "a," * 50_000 + "]\n")
+    assert time.process_time() - start < 10
+    assert len(found) == MAX_TOLD + 1
+    assert "48000 further problems are left out" in {each.message for each in found}
+
+
+def test_too_many_values(problems: Problems) -> None:
+    (found,) = problems("load:\n- [" + "a," * 300_000 + "]\n")
+    assert (found.line, found.path) == (5, "syntax")
 
 
 @pytest.mark.parametrize("text", ["\x00", "a: \ud800", "name: \x1b[0m"])

@@ -57,16 +57,19 @@ def _decode(text: str) -> None:
         assert len(str(error).splitlines()) == len(error.problems)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters()))
 def test_any_text(text: str) -> None:
     _decode(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="[]{}:,-&*!|>'\"#%@`? \n\tab0"))
 def test_text_of_yaml_punctuation(text: str) -> None:
     _decode(text)
 
 
+@settings(deadline=None)
 @given(_STRUCTURES)
 def test_any_structure(value: Any) -> None:
     _decode(yaml.safe_dump(value, allow_unicode=True))
@@ -80,7 +83,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     return [place for key in keys for place in [(value, key), *_places(value[key])]]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_sound_topology_with_some_values_replaced(data: st.DataObject) -> None:
     value = yaml.safe_load(_SHIPPED)
@@ -91,6 +94,7 @@ def test_a_sound_topology_with_some_values_replaced(data: st.DataObject) -> None
     _decode(yaml.safe_dump(value, allow_unicode=True))
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(_SHIPPED)), st.integers(0, 12), st.text(max_size=4))
 def test_a_sound_text_with_a_piece_replaced(start: int, length: int, piece: str) -> None:
     _decode(_SHIPPED[:start] + piece + _SHIPPED[start + length :])
