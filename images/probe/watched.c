@@ -200,11 +200,20 @@ static const char *find_hello(const struct watched *guest)
 	return NULL;
 }
 
+static void note_arrival(const struct watched *guest, uint64_t now_ns, struct output *output)
+{
+	text_string(&output->text, "a ");
+	text_string(&output->text, guest->name);
+	text_field(&output->text, now_ns);
+	text_field(&output->text, guest->arrived);
+	text_char(&output->text, '\n');
+}
+
 /*
  * Until the hello line is complete, bytes are held back. What stands before it is the rest of what an earlier
  * reader left in the emulator's buffers, and no part of this stream.
  */
-static void take_head(struct watched *guest, const char *bytes, size_t length)
+static void take_head(struct watched *guest, const char *bytes, size_t length, struct output *output)
 {
 	const char *hello;
 
@@ -216,17 +225,9 @@ static void take_head(struct watched *guest, const char *bytes, size_t length)
 	if (!hello)
 		return;
 	guest->ready = true;
+	note_arrival(guest, monotonic_ns(), output); /* at 0: tells this stream from an earlier one of the same name */
 	keep(guest, hello, guest->head_length - (size_t)(hello - guest->head));
 	event("ready %s %" PRIu64, guest->name, monotonic_ns());
-}
-
-static void note_arrival(const struct watched *guest, uint64_t now_ns, struct output *output)
-{
-	text_string(&output->text, "a ");
-	text_string(&output->text, guest->name);
-	text_field(&output->text, now_ns);
-	text_field(&output->text, guest->arrived);
-	text_char(&output->text, '\n');
 }
 
 /* One read; false when there is nothing more for now. */
@@ -248,7 +249,7 @@ static bool read_port(struct watched *guest, struct output *output)
 	if (guest->ready)
 		keep(guest, bytes, (size_t)length);
 	else
-		take_head(guest, bytes, (size_t)length);
+		take_head(guest, bytes, (size_t)length, output);
 	if (guest->ready)
 		note_arrival(guest, now_ns, output);
 	return (size_t)length == sizeof(bytes);

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From the bytes of a recording to measured windows.
+
+Both sides of a vCPU must describe the same stretch of time, or their difference would be one of edges. So
+the guest's samples choose the stretch (the first and the last inside of the window), their times are carried
+over to the host's clock, and the host's counters are interpolated at exactly those two times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from lab.errors import RecordingError
+from lab.measure.clock import Exchange, match_clocks
+from lab.measure.doubts import (
+    COVERAGE_PCT,
+    doubt_clock,
+    doubt_coverage,
+    doubt_disagreement,
+    doubt_dropped,
+    doubt_gap,
+    doubt_outer,
+    doubt_short,
+)
+from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, task_windows
+from lab.measure.hostside import KvmReading, ThreadCounters, VcpuThread, kvm_series, vcpu_threads
+from lab.measure.probestream import ProbeStream, StreamError, parse_stream
+from lab.measure.series import Series
+from lab.measure.windows import ClockMatch, Measurements, PhaseWindow, TaskWindow, VcpuWindow
+from lab.plan.labplan import LabPlan, NodePlan
+
+#: The name under which the outer probe watches the host VM.
+HOST_VM = "host-vm"
+#: How far outside of a window its clock is still matched, so that short windows have enough reads.
+CLOCK_MARGIN_NS = 2_000_000_000
+
+
+class EventLike(Protocol):
+    """One thing the lab did, as `lab.recording.Event`."""
+
+    @property
+    def t_ns(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def data(self) -> Mapping[str, Any]: ...
+
+
+class RecordingLike(Protocol):
+    """What this module reads of a recording, as `lab.recording.Recording` has it."""
+
+    def events(self) -> Sequence[EventLike]: ...
+    def kvm_stats(self) -> Sequence[KvmReading]: ...
+    def host_stream(self) -> bytes: ...
+    def outer_stream(self) -> bytes: ...
+    def guest_stream(self, node: str) -> bytes: ...
+
+
+def measure_recording(recording: RecordingLike, plan: LabPlan) -> Measurements:
+    """Everything that `plan`'s recording says, phase by phase in the order in which they ran.
+
+    Raises RecordingError where a stream is damaged or an event lacks what its kind must have.
+    """
+    return _Derivation(recording, plan).measurements()
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """A phase as its event has it; `outer_ns` is the same window on the clock outside of the host VM."""
+
+    name: str
+    start_ns: int
+    end_ns: int
+    outer_ns: tuple[int, int] | None
+
+    @property
+    def length_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """What of a phase one node's samples span, on the host's clock; `guest` is None where it was not seen."""
+
+    start_ns: int
+    end_ns: int
+    guest: GuestStretch | None
+    doubts: tuple[str, ...]
+
+
+class _Derivation:
+    """One recording being measured: the parsed streams, each parsed once."""
+
+    def __init__(self, recording: RecordingLike, plan: LabPlan) -> None:
+        self._recording = recording
+        self._plan = plan
+        self._events = recording.events()
+        self._guests = {node.name: self._parse_guest(node.name) for node in plan.nodes}
+
+    def _parse_guest(self, node: str) -> ProbeStream:
+        return _parse(self._recording.guest_stream(node), f"guests/{node}/probe.stream", "guest")
+
+    @cached_property
+    def _host(self) -> ProbeStream:
+        return _parse(self._recording.host_stream(), "host/probe.stream", "host")
+
+    @cached_property
+    def _outer(self) -> ProbeStream:
+        return _parse(self._recording.outer_stream(), "host/outer.stream", "host")
+
+    @cached_property
+    def _threads(self) -> dict[tuple[str, int], VcpuThread]:
+        return vcpu_threads(self._host)
+
+    @cached_property
+    def _kvm(self) -> dict[tuple[str, int], Series]:
+        return kvm_series(self._recording.kvm_stats())
+
+    def measurements(self) -> Measurements:
+        vcpus: list[VcpuWindow] = []
+        tasks: list[TaskWindow] = []
+        for phase in self._phases():
+            for node in self._plan.nodes:
+                stretch = self._stretch(node.name, phase)
+                vcpus += [self._vcpu_window(node.name, one.vcpu, phase, stretch) for one in node.vcpus]
+                if stretch.guest is not None:
+                    tasks += task_windows(node.name, phase.name, stretch.guest)
+        return Measurements(
+            phases=tuple(self._phase_window(phase) for phase in self._phases()),
+            vcpus=tuple(vcpus),
+            tasks=tuple(tasks),
+            affinities=tuple(
+                one for name, stream in self._guests.items() for one in task_affinities(name, stream)
+            ),
+            clocks=self._clocks(),
+            retries=tuple(_retry_text(event) for event in self._events if event.kind == "retry"),
+        )
+
+    def _phases(self) -> tuple[_Phase, ...]:
+        """The phases that were measured; one that was measured again counts as its last measurement."""
+        found = {_need(event, "phase"): _phase(event) for event in self._events if event.kind == "phase"}
+        return tuple(found.values())
+
+    # ---- phases
+
+    def _phase_window(self, phase: _Phase) -> PhaseWindow:
+        doubts = (*doubt_short(phase.length_ns), *self._disturbances(phase), *self._outer_doubts(phase))
+        return PhaseWindow(
+            phase.name, phase.start_ns, phase.end_ns, (*doubts, *self._host_probe_doubts(phase))
+        )
+
+    def _disturbances(self, phase: _Phase) -> tuple[str, ...]:
+        return tuple(
+            f"host disturbed: {_need(event, 'reason')}"
+            for event in self._events
+            if event.kind == "disturbance" and phase.start_ns <= event.t_ns <= phase.end_ns
+        )
+
+    def _host_probe_doubts(self, phase: _Phase) -> tuple[str, ...]:
+        stretch = cut_stretch(self._host, phase.start_ns, phase.end_ns)
+        if stretch is None:
+            return ("host side missing: no samples of its probe in the window",)
+        return (
+            *doubt_dropped("the host", stretch.dropped),
+            *doubt_gap("the host", stretch.widest_gap_ns, stretch.interval_ms),
+        )
+
+    def _outer_doubts(self, phase: _Phase) -> tuple[str, ...]:
+        if phase.outer_ns is None or self._outer.hello is None:
+            return ()
+        start_ns, end_ns = phase.outer_ns
+        threads = {key: one for key, one in vcpu_threads(self._outer).items() if key[0] == HOST_VM}
+        if not threads:
+            return ("the host VM's own CPUs were not watched outside",)
+        return tuple(
+            doubt
+            for (_, vcpu), thread in sorted(threads.items())
+            for doubt in _outer_doubt(vcpu, thread, start_ns, end_ns)
+        )
+
+    # ---- clocks
+
+    def _clocks(self) -> tuple[ClockMatch, ...]:
+        matches = (self._match(node) for node in self._plan.nodes)
+        return tuple(match for match in matches if match is not None)
+
+    def _match(self, node: NodePlan) -> ClockMatch | None:
+        return match_clocks(node.name, self._guests[node.name], self._host, self._exchanges(node.name))
+
+    def _match_near(self, node: str, phase: _Phase) -> ClockMatch | None:
+        """The clock as it stood around the phase: a badly calibrated one drifts over a whole recording."""
+        near = (phase.start_ns - CLOCK_MARGIN_NS, phase.end_ns + CLOCK_MARGIN_NS)
+        exchanges = [
+            one for one in self._exchanges(node) if near[0] <= one.host_t0_ns and one.host_t1_ns <= near[1]
+        ]
+        return match_clocks(node, self._guests[node], self._host, exchanges, near)
+
+    def _exchanges(self, node: str) -> list[Exchange]:
+        names = ("host_t0_ns", "guest_t0_ns", "guest_t1_ns", "host_t1_ns")
+        return [
+            Exchange(*(event.data[name] for name in names))
+            for event in self._events
+            if event.kind == "knob"
+            and event.data.get("node") == node
+            and all(event.data.get(n) for n in names)
+        ]
+
+    # ---- one node in one phase
+
+    def _stretch(self, node: str, phase: _Phase) -> _Stretch:
+        clock = self._match_near(node, phase)
+        if clock is None:
+            return _Stretch(
+                phase.start_ns, phase.end_ns, None, (f"guest side missing: {node} was not heard",)
+            )
+        offset_ns = clock.offset_ns
+        guest = cut_stretch(self._guests[node], phase.start_ns - offset_ns, phase.end_ns - offset_ns)
+        if guest is None:
+            missing = f"guest side missing: no samples of {node} in the window"
+            return _Stretch(phase.start_ns, phase.end_ns, None, (missing,))
+        doubts = (
+            *doubt_clock(node, clock.error_ns, phase.length_ns),
+            *doubt_coverage(node, guest.end_ns - guest.start_ns, phase.length_ns),
+            *doubt_dropped(node, guest.dropped),
+            *doubt_gap(node, guest.widest_gap_ns, guest.interval_ms),
+        )
+        return _Stretch(guest.start_ns + offset_ns, guest.end_ns + offset_ns, guest, doubts)
+
+    def _vcpu_window(self, node: str, vcpu: int, phase: _Phase, stretch: _Stretch) -> VcpuWindow:
+        thread = self._threads.get((node, vcpu))
+        host = None if thread is None else thread.growth(stretch.start_ns, stretch.end_ns)
+        steal_ns = None if stretch.guest is None else stretch.guest.steal_ns(vcpu)
+        kvm = _kvm_growth(self._kvm.get((node, vcpu)), stretch.start_ns, stretch.end_ns)
+        window = VcpuWindow(
+            node=node,
+            vcpu=vcpu,
+            phase=phase.name,
+            elapsed_ns=stretch.end_ns - stretch.start_ns,
+            guest_steal_ns=steal_ns,
+            host_delay_ns=None if host is None else host.delay_ns,
+            host_run_ns=None if host is None else host.run_ns,
+            slices=None if host is None else host.slices,
+            voluntary_switches=None if host is None else host.voluntary,
+            involuntary_switches=None if host is None else host.involuntary,
+            kvm_preemption_reported=kvm[0],
+            kvm_preemption_other=kvm[1],
+        )
+        doubts = (*stretch.doubts, *_side_doubts(window, thread, host), *self._agreement_doubts(window))
+        return VcpuWindow(**{**window.__dict__, "doubts": doubts})
+
+    def _agreement_doubts(self, window: VcpuWindow) -> tuple[str, ...]:
+        if window.guest_steal_pct is None or window.host_steal_pct is None:
+            return ()
+        bound_pct = self._plan.measure.disagreement_pct
+        return doubt_disagreement(window.guest_steal_pct, window.host_steal_pct, bound_pct)
+
+
+def _parse(data: bytes, name: str, side: str) -> ProbeStream:
+    try:
+        stream = parse_stream(data)
+    except StreamError as error:
+        raise RecordingError(f"{name}: {error}") from None
+    if stream.hello is not None and stream.hello.side != side:
+        raise RecordingError(f"{name}: is the stream of a {stream.hello.side}, expected that of a {side}")
+    return stream
+
+
+def _phase(event: EventLike) -> _Phase:
+    data = event.data
+    outer = (data.get("outer_start_ns"), data.get("outer_end_ns"))
+    outer_ns = (int(outer[0]), int(outer[1])) if outer[0] is not None and outer[1] is not None else None
+    phase = _Phase(_need(event, "phase"), _need(event, "start_ns"), _need(event, "end_ns"), outer_ns)
+    if phase.end_ns <= phase.start_ns:
+        raise RecordingError(f"events.jsonl: phase {phase.name} ends at or before its start")
+    return phase
+
+
+def _outer_doubt(vcpu: int, thread: VcpuThread, start_ns: int, end_ns: int) -> tuple[str, ...]:
+    growth = thread.growth(start_ns, end_ns)
+    if growth is None:
+        return (f"CPU {vcpu} of the host VM was not watched outside for the whole window",)
+    return doubt_outer(vcpu, 100 * growth.delay_ns / (end_ns - start_ns))
+
+
+def _side_doubts(
+    window: VcpuWindow, thread: VcpuThread | None, host: ThreadCounters | None
+) -> tuple[str, ...]:
+    name = f"vCPU {window.vcpu} of {window.node}"
+    doubts: list[str] = []
+    if thread is None:
+        doubts.append(f"host side missing: the thread of {name} was never seen")
+    elif host is None:
+        doubts.append(f"host side missing: the thread of {name} was not seen over the whole stretch")
+    if window.guest_steal_ns is not None and window.guest_steal_ns < 0:
+        doubts.append(f"steal of {name} ran backwards")
+    return tuple(doubts)
+
+
+def _kvm_growth(series: Series | None, start_ns: int, end_ns: int) -> tuple[int | None, int | None]:
+    """Growth of KVM_COUNTERS; reads that reach nearly over the stretch are scaled to the whole of it."""
+    if series is None or not series.times_ns:
+        return (None, None)
+    first_ns, last_ns = max(start_ns, series.times_ns[0]), min(end_ns, series.times_ns[-1])
+    if last_ns <= first_ns or 100 * (last_ns - first_ns) < COVERAGE_PCT * (end_ns - start_ns):
+        return (None, None)
+    scale = (end_ns - start_ns) / (last_ns - first_ns)
+    reported, other = (round(count * scale) for count in series.growth(first_ns, last_ns))
+    return (reported, other)
+
+
+def _retry_text(event: EventLike) -> str:
+    what, reason, attempt = (_need(event, key) for key in ("what", "reason", "attempt"))
+    return f"{what}: {reason} (attempt {attempt})"
+
+
+def _need(event: EventLike, key: str) -> Any:
+    if key not in event.data:
+        raise RecordingError(f"events.jsonl: event {event.kind!r} at {event.t_ns} lacks {key!r}")
+    return event.data[key]

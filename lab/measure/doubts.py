@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reasons for which a number must not count, each with its bound and why the bound is what it is."""
+
+from __future__ import annotations
+
+from lab.units import format_seconds
+
+#: What a cumulative counter may miss when it is read. Steal stands in /proc/stat in units of 10 ms (USER_HZ),
+#: and both steal and run delay grow only when a wait has *ended* (sched_info_arrive() in
+#: kernel/sched/stats.h): at HZ=100 the wait under way may be another 40 ms. Every reading misses something
+#: between nothing and this, so the difference of two is off by at most this, in either direction.
+READING_ERROR_NS = 50_000_000
+#: The resolution asked of a window, per cent, and the shortest window that has it: 5 s.
+RESOLUTION_PCT = 1.0
+SHORTEST_WINDOW_NS = round(READING_ERROR_NS * 100 / RESOLUTION_PCT)
+
+#: The part of a window that samples must span before it may speak for the whole.
+COVERAGE_PCT = 90.0
+
+#: A probe that was not heard for this many intervals was starved or its machine stood still ...
+GAP_INTERVALS = 5
+#: ... but waits of a vCPU for its pCPU are what the lab makes on purpose; they stay below this.
+GAP_NS = 500_000_000
+
+#: Clocks may disagree by this part of the window: both sides then still describe all but twice as much of the
+#: same stretch.
+CLOCK_ERROR_PCT = 1.0
+
+#: What a host VM's own CPUs may wait for the machine outside. Inside, such a wait looks like slow execution:
+#: it goes into everybody's elapsed time. Shares of time between guests barely move until a tenth is missing,
+#: since all guests lose alike; beyond that it falls unevenly on the pCPUs and moves steal by whole per cents.
+OUTER_DELAY_PCT = 10.0
+
+
+def doubt_short(window_ns: int) -> tuple[str, ...]:
+    """The window is too short for the resolution of its counters."""
+    if window_ns >= SHORTEST_WINDOW_NS:
+        return ()
+    error_pct = 100 * READING_ERROR_NS / window_ns
+    return (
+        f"too short: steal is counted in units of 10 ms and a wait only when it has ended, which may be off "
+        f"by {error_pct:.1f} % in {format_seconds(window_ns)} "
+        f"(at least {format_seconds(SHORTEST_WINDOW_NS)} are needed)",
+    )
+
+
+def doubt_coverage(whose: str, covered_ns: int, window_ns: int) -> tuple[str, ...]:
+    """Samples span too little of the window."""
+    if 100 * covered_ns >= COVERAGE_PCT * window_ns:
+        return ()
+    return (f"samples of {whose} span {format_seconds(covered_ns)} of {format_seconds(window_ns)}",)
+
+
+def doubt_gap(whose: str, gap_ns: int, interval_ms: int) -> tuple[str, ...]:
+    """The probe was silent for long."""
+    if gap_ns <= max(GAP_INTERVALS * interval_ms * 1_000_000, GAP_NS):
+        return ()
+    return (f"the probe of {whose} took no sample for {gap_ns / 1e6:.0f} ms (interval {interval_ms} ms)",)
+
+
+def doubt_dropped(whose: str, dropped: int) -> tuple[str, ...]:
+    """The probe had to drop samples."""
+    return (f"the probe of {whose} dropped {dropped} samples",) if dropped else ()
+
+
+def doubt_clock(node: str, error_ns: int, window_ns: int) -> tuple[str, ...]:
+    """The two clocks are not known well enough."""
+    if 100 * error_ns <= CLOCK_ERROR_PCT * window_ns:
+        return ()
+    return (f"the clocks of {node} and its host match only within {error_ns / 1e6:.0f} ms",)
+
+
+def doubt_disagreement(guest_pct: float, host_pct: float, bound_pct: float) -> tuple[str, ...]:
+    """The two sides tell different stories."""
+    apart_pct = abs(guest_pct - host_pct)
+    if apart_pct <= bound_pct:
+        return ()
+    return (
+        f"the sides disagree: steal {guest_pct:.1f} % in the guest, run delay {host_pct:.1f} % on the host, "
+        f"{apart_pct:.1f} % apart (bound {bound_pct:g} %)",
+    )
+
+
+def doubt_outer(vcpu: int, delay_pct: float) -> tuple[str, ...]:
+    """The host VM's own CPU had to wait outside."""
+    if delay_pct <= OUTER_DELAY_PCT:
+        return ()
+    return (f"CPU {vcpu} of the host VM waited {delay_pct:.0f} % outside (bound {OUTER_DELAY_PCT:g} %)",)
