@@ -13,6 +13,7 @@
     guests/NODE/console.log    the guest's console
     guests/NODE/domain.xml     the domain as it was defined
     verdicts.json              what the judge said (made anew by `lab check`)
+    lost/N/                    the same for the Nth attempt, where an attempt lost a guest or the host
 
 Raw bytes are kept as they came and parsed later, so that a parser's mistake costs a `lab check` and not the
 experiment. Files are written as things happen: a recording cut short holds what was seen until then.
@@ -75,7 +76,9 @@ class Recording:
         except (OSError, ValueError) as error:
             raise RecordingError(f"{self.directory}/recording.json: cannot be read: {error}") from None
         if not isinstance(about, dict) or about.get("format") != FORMAT:
-            raise RecordingError(f"{self.directory}: format {about.get('format')!r}, this lab reads format {FORMAT}")
+            raise RecordingError(
+                f"{self.directory}: format {about.get('format')!r}, this lab reads format {FORMAT}"
+            )
         return about
 
     def plan(self) -> LabPlan:
@@ -89,7 +92,8 @@ class Recording:
     def events(self) -> tuple[Event, ...]:
         """All events in the order in which they happened; an unfinished last line is left out."""
         return tuple(
-            Event(line.pop("t_ns"), line.pop("kind"), line) for line in _read_jsonl(self.directory / "events.jsonl")
+            Event(line.pop("t_ns"), line.pop("kind"), line)
+            for line in _read_jsonl(self.directory / "events.jsonl")
         )
 
     def kvm_stats(self) -> tuple[KvmStats, ...]:
@@ -161,11 +165,13 @@ class RecordingWriter:
 def _claim_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        occupied = any(directory.iterdir())
+        occupied = any(path.name != "lost" for path in directory.iterdir())
     except OSError as error:
         raise InputError(f"{directory}: cannot be used for a recording: {error.strerror}") from None
     if occupied:
-        raise InputError(f"{directory}: is not empty, and a recording is never overwritten", "name a new directory")
+        raise InputError(
+            f"{directory}: is not empty, and a recording is never overwritten", "name a new directory"
+        )
 
 
 def _read_bytes(path: Path) -> bytes:

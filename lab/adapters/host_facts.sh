@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Prints what planning needs to know about a host, one `key=value` a line. Runs in any POSIX shell.
+echo "pcpus=$(cat /sys/devices/system/cpu/online)"
+while read -r key kib _; do
+    [ "$key" = MemTotal: ] && echo "memory_kib=$kib"
+done </proc/meminfo
+echo "kernel=$(uname -r)"
+echo "arch=$(uname -m)"
+for flag in svm vmx; do
+    grep -qw "$flag" /proc/cpuinfo && echo "virtualisation=$flag"
+done
+grep -q 'TCG' /proc/cpuinfo && echo "emulated=1"
+[ -e /run/lab/emulated ] && echo "emulated=1"
+[ -c /dev/kvm ] && echo "kvm=1"
+for path in /usr/bin/qemu-system-x86_64 /usr/libexec/qemu-kvm; do
+    [ -x "$path" ] && { echo "emulator=$path"; break; }
+done
+exit 0

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether this machine's KVM really runs a guest kernel.
+
+/dev/kvm that opens is no proof: on some machines it opens, makes VMs and vCPUs, and still cannot run a stock
+kernel. So the lab's own guest kernel and image are booted, and its probe must speak.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab.artifacts.initrd import write_initrd
+from lab.plan.arch import guest_arch
+from lab.plan.domainxml import PROBE_PORT
+
+#: A guest speaks within 2 s where KVM works; a machine that emulates instructions one by one never gets there.
+_TIMEOUT_S = 30
+_KVM_DEVICE = Path("/dev/kvm")
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class KvmVerdict:
+    """`seconds` is how long the probe took to speak, or to be given up; `fingerprint` what it was found on."""
+
+    usable: bool
+    reason: str
+    seconds: float
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class ProbeGuest:
+    """What is booted: files on this machine."""
+
+    emulator: str
+    kernel: Path
+    root_image: Path
+    init_binary: Path
+
+
+def refused_at_once() -> KvmVerdict | None:
+    """A verdict that needs no guest: there is no KVM at all, or this user may not use it."""
+    if not _KVM_DEVICE.exists():
+        return KvmVerdict(False, f"{_KVM_DEVICE} does not exist", 0.0, "")
+    if not os.access(_KVM_DEVICE, os.R_OK | os.W_OK):
+        return KvmVerdict(
+            False, f"{_KVM_DEVICE} cannot be opened for reading and writing by this user", 0.0, ""
+        )
+    return None
+
+
+def probe_kvm(guest: ProbeGuest, cache: Path) -> KvmVerdict:
+    """Boot `guest` under KVM, unless `cache` holds a verdict for this very machine, kernel and guest."""
+    fingerprint = _fingerprint(guest)
+    known = _read(cache)
+    if known is not None and known.fingerprint == fingerprint:
+        return known
+    verdict = _boot(guest, fingerprint)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.write_text(json.dumps(asdict(verdict), indent=2) + "\n")
+    return verdict
+
+
+def _fingerprint(guest: ProbeGuest) -> str:
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    files = (guest.kernel, guest.root_image, guest.init_binary)
+    return " ".join([boot_id, platform.release(), platform.machine(), guest.emulator, *map(str, files)])
+
+
+def _read(cache: Path) -> KvmVerdict | None:
+    try:
+        return KvmVerdict(**json.loads(cache.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _boot(guest: ProbeGuest, fingerprint: str) -> KvmVerdict:
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lab-kvm-probe-") as name:
+        reason = _wait_for_probe(guest, Path(name))
+    seconds = round(time.monotonic() - started, 1)
+    if reason is None:
+        return KvmVerdict(
+            True, f"the lab's guest kernel booted under KVM in {seconds} s", seconds, fingerprint
+        )
+    return KvmVerdict(
+        False, f"/dev/kvm opens, but the lab's guest kernel does not boot: {reason}", seconds, fingerprint
+    )
+
+
+def _wait_for_probe(guest: ProbeGuest, directory: Path) -> str | None:
+    said, errors = directory / "port", directory / "stderr"
+    with _running(_command(guest, directory), errors) as child:
+        deadline = time.monotonic() + _TIMEOUT_S
+        while time.monotonic() < deadline:
+            if said.exists() and b"\n" in said.read_bytes():
+                return None
+            complaint = errors.read_text(errors="replace").strip()
+            if "KVM internal error" in complaint or child.poll() is not None:
+                return complaint.splitlines()[0] if complaint else f"QEMU ended with status {child.poll()}"
+            time.sleep(_POLL_S)
+    return f"its probe did not speak within {_TIMEOUT_S} s"
+
+
+@contextmanager
+def _running(argv: Sequence[str], errors: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with errors.open("wb") as sink:
+        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
+def _command(guest: ProbeGuest, directory: Path) -> Sequence[str]:
+    initrd = directory / "initrd"
+    write_initrd(initrd, guest.init_binary, {})
+    arch = guest_arch(platform.machine())
+    return [
+        *(
+            guest.emulator,
+            "-machine",
+            arch.machine,
+            "-accel",
+            "kvm",
+            "-cpu",
+            "host",
+            "-smp",
+            "1",
+            "-m",
+            "256",
+        ),
+        *("-kernel", str(guest.kernel), "-initrd", str(initrd)),
+        *("-append", f"{arch.cmdline} lab.name=probe lab.interval_ms=100"),
+        *("-nodefaults", "-display", "none", "-no-reboot"),
+        *("-drive", f"if=none,id=root,format=raw,readonly=on,file={guest.root_image}"),
+        *("-device", "virtio-blk-pci,drive=root", "-device", "virtio-serial-pci"),
+        *(
+            "-chardev",
+            f"file,id=console,path={directory / 'console'}",
+            "-device",
+            "virtconsole,chardev=console",
+        ),
+        *("-chardev", f"file,id=port,path={directory / 'port'}"),
+        *("-device", f"virtserialport,chardev=port,name={PROBE_PORT}"),
+    ]

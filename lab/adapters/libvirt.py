@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""libvirt: the Hypervisor port. Every libvirtError is translated here, once."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import libvirt
+
+from lab.errors import HostError, HostLost, LabFailure
+from lab.plan.domainxml import METADATA_URI
+
+_GONE = {
+    libvirt.VIR_ERR_INTERNAL_ERROR: "client socket is closed",
+    libvirt.VIR_ERR_SYSTEM_ERROR: "Cannot recv data",
+    libvirt.VIR_ERR_RPC: "",
+}
+
+libvirt.registerErrorHandler(lambda _context, _error: None, None)
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        text = str(error)
+        if _GONE.get(error.get_error_code(), "\0") in text:
+            raise HostLost(f"{what}: libvirt's connection is gone: {text}") from None
+        raise LabFailure(f"{what}: {text}") from None
+
+
+def _lab_id(xml: str) -> str | None:
+    owner = ElementTree.fromstring(xml).find(f"./metadata/{{{METADATA_URI}}}lab")
+    return None if owner is None else owner.get("id")
+
+
+class LibvirtHypervisor:
+    """A connection to one libvirt. Calls may come from several threads at once."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        try:
+            self._connection = libvirt.open(uri)
+        except libvirt.libvirtError as error:
+            raise HostError(
+                f"libvirt at {uri}: cannot be reached: {error}",
+                "`lab doctor` says what is missing; `make setup` installs and starts libvirt",
+            ) from None
+
+    def versions(self) -> tuple[str, str]:
+        """libvirt's and the default QEMU's versions as text; QEMU's is empty where libvirt knows none."""
+        with _translated("asking libvirt for its version"):
+            library = _dotted(self._connection.getLibVersion())
+        try:
+            return library, _dotted(self._connection.getVersion())
+        except libvirt.libvirtError:
+            return library, ""
+
+    def create_network(self, xml: str) -> None:
+        """Start a transient network."""
+        with _translated("starting a network"):
+            self._connection.networkCreateXML(xml)
+
+    def create_domain(self, xml: str) -> None:
+        """Start a transient domain that libvirt ends by itself never: ownership is the lab's."""
+        with _translated("starting a domain"):
+            self._connection.createXML(xml, 0)
+
+    def destroy_domain(self, name: str) -> bool:
+        """End a domain."""
+        return self._end("domain", name, lambda: self._connection.lookupByName(name).destroy())
+
+    def destroy_network(self, name: str) -> bool:
+        """End a network."""
+        return self._end("network", name, lambda: self._connection.networkLookupByName(name).destroy())
+
+    def _end(self, kind: str, name: str, end: Any) -> bool:
+        with _translated(f"ending {kind} {name}"):
+            try:
+                end()
+            except libvirt.libvirtError as error:
+                missing = (
+                    libvirt.VIR_ERR_NO_DOMAIN,
+                    libvirt.VIR_ERR_NO_NETWORK,
+                    libvirt.VIR_ERR_OPERATION_INVALID,
+                )
+                if error.get_error_code() in missing:
+                    return False
+                raise
+        return True
+
+    def domains(self) -> Mapping[str, str]:
+        """Running domains that carry a lab id."""
+        with _translated("listing domains"):
+            found = self._connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+        return dict(_owned(found))
+
+    def networks(self) -> Mapping[str, str]:
+        """Active networks that carry a lab id."""
+        with _translated("listing networks"):
+            found = self._connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
+        return dict(_owned(found))
+
+    def kvm_counters(self, domain: str) -> Mapping[int, Mapping[str, int]]:
+        """KVM's own counters, which libvirt reads from the kernel's binary statistics (`virsh domstats --vcpu`)."""
+        with _translated(f"reading statistics of {domain}"):
+            found = self._connection.lookupByName(domain)
+            ((_, stats),) = self._connection.domainListGetStats([found], libvirt.VIR_DOMAIN_STATS_VCPU)
+        counters: dict[int, dict[str, int]] = {}
+        for key, value in stats.items():
+            match = re.fullmatch(r"vcpu\.(\d+)\.(\w+)\.sum", key)
+            if match:
+                counters.setdefault(int(match[1]), {})[match[2]] = int(value)
+        return counters
+
+    def vcpu_pins(self, domain: str) -> Mapping[int, tuple[int, ...]]:
+        """Live affinity of every vCPU."""
+        with _translated(f"reading the pinning of {domain}"):
+            pins = self._connection.lookupByName(domain).vcpuPinInfo(libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        return {vcpu: tuple(pcpu for pcpu, on in enumerate(mask) if on) for vcpu, mask in enumerate(pins)}
+
+    def save_domain(self, name: str, path: str) -> None:
+        """Write a domain's state to a file, which ends it."""
+        with _translated(f"saving domain {name}"):
+            self._connection.lookupByName(name).save(path)
+
+    def restore_domain(self, path: str, xml: str) -> None:
+        """Start a domain from a saved state, with `xml` in place of the definition that was saved."""
+        with _translated(f"restoring a domain from {path}"):
+            self._connection.restoreFlags(path, xml, 0)
+
+    def close(self) -> None:
+        """Give the connection up."""
+        with suppress(libvirt.libvirtError):
+            self._connection.close()
+
+
+def _owned(objects: Any) -> Iterator[tuple[str, str]]:
+    for found in objects:
+        try:
+            lab_id = _lab_id(found.XMLDesc(0))
+        except libvirt.libvirtError:  # it ended between the listing and the question
+            continue
+        if lab_id is not None:
+            yield found.name(), lab_id
+
+
+def _dotted(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"

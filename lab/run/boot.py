@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From a plan to guests whose probes speak. Guests start in parallel; one that is lost is started again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.artifacts.initrd import write_initrd
+from lab.errors import BootTimeout, GuestLost, Lost
+from lab.plan.domainxml import GuestPaths, render_domain_xml, render_guest_cmdline
+from lab.plan.labplan import LabPlan, NodePlan
+from lab.run.events import Journal
+from lab.run.ports import Host, Launch, Narrator
+from lab.run.watch import Watch
+
+#: Boots of one guest before the lab gives up: a guest is lost about once in 30 to 100 boots on a bad emulator.
+BOOT_ATTEMPTS = 3
+BOOT_TIMEOUT_S = 120
+_PARALLEL_STARTS = 8
+
+
+@dataclass(frozen=True)
+class GuestKeys:
+    """What a guest is given: who may log in, and the private key it presents; `host_public` is its public key."""
+
+    authorized: str
+    host_private: bytes
+    host_public: str
+
+
+@dataclass(frozen=True)
+class GuestFiles:
+    """Paths of one guest on the host."""
+
+    paths: GuestPaths
+    pid_file: str
+    stream: str
+
+
+def stage_guest(
+    host: Host, plan: LabPlan, node: NodePlan, launch: Launch, keys: GuestKeys, local: Path, remote: str
+) -> GuestFiles:
+    """Put everything in place that `node`'s domain names. `local` and `remote` are the lab's directories."""
+    initrd = local / f"{node.name}.initrd"
+    seed = {"authorized_keys": keys.authorized.encode() + b"\n", "ssh_host_ed25519_key": keys.host_private}
+    write_initrd(initrd, launch.init_binary, seed)
+    host.shell.put(initrd, f"{remote}/{node.name}.initrd", 0o644)
+    paths = GuestPaths(
+        kernel=host.stage(launch.kernels[node.kernel]),
+        initrd=f"{remote}/{node.name}.initrd",
+        root_image=host.stage(launch.root_image),
+        console_log=f"{remote}/{node.name}.console",
+        probe_socket=f"{remote}/{node.name}.sock",
+        cmdline=render_guest_cmdline(plan, node),
+    )
+    return GuestFiles(paths, f"/run/libvirt/qemu/{node.domain}.pid", f"{remote}/{node.name}.stream")
+
+
+class Boot:
+    """Boots the guests of one lab."""
+
+    def __init__(
+        self,
+        host: Host,
+        plan: LabPlan,
+        guests: dict[str, GuestFiles],
+        watch: Watch,
+        journal: Journal,
+        narrator: Narrator,
+        console_tail: Callable[[str], str],
+    ) -> None:
+        self._host = host
+        self._plan = plan
+        self._guests = guests
+        self._watch = watch
+        self._journal = journal
+        self._narrator = narrator
+        self._console_tail = console_tail
+        self._attempts = dict.fromkeys(guests, 0)
+        self._deadlines: dict[str, float] = {}
+
+    def run(self) -> None:
+        """Return when every guest's probe has spoken. Raises GuestLost or BootTimeout after the last attempt."""
+        started = time.monotonic()
+        self._start(list(self._guests))
+        while waiting := [name for name in self._guests if not self._watch.is_ready(name)]:
+            self._watch.next_change(0.5)
+            self._start(self._lost(waiting))
+        self._narrator.say(f"{len(self._guests)} guests up in {time.monotonic() - started:.1f} s")
+
+    def _start(self, names: Iterable[str]) -> None:
+        with ThreadPoolExecutor(_PARALLEL_STARTS) as pool:
+            list(pool.map(self._start_one, names))
+
+    def _start_one(self, name: str) -> None:
+        files = self._guests[name]
+        self._attempts[name] += 1
+        self._host.hypervisor.create_domain(self.domain_xml(name))
+        self._deadlines[name] = time.monotonic() + BOOT_TIMEOUT_S
+        self._watch.guest(
+            name, files.pid_file, files.paths.probe_socket, files.stream, files.paths.console_log
+        )
+
+    def domain_xml(self, name: str) -> str:
+        """The domain of `name` as it is given to libvirt."""
+        return render_domain_xml(self._plan, self._plan.node(name), self._guests[name].paths)
+
+    def _lost(self, waiting: list[str]) -> list[str]:
+        return [name for name in waiting if self._end_if_lost(name)]
+
+    def _end_if_lost(self, name: str) -> bool:
+        lost = self._loss(name)
+        if lost is None:
+            return False
+        if self._attempts[name] == BOOT_ATTEMPTS:
+            raise type(lost)(f"{lost.message}\n(lost {BOOT_ATTEMPTS} times while booting)")
+        first = lost.message.splitlines()[0]
+        self._narrator.say(f"{first}: booting it again")
+        self._journal.add(
+            0, "retry", what=f"boot of guest {name}", reason=first, attempt=self._attempts[name]
+        )
+        self._watch.drop(name)
+        self._host.hypervisor.destroy_domain(self._plan.node(name).domain)
+        return True
+
+    def _loss(self, name: str) -> Lost | None:
+        reason = self._watch.death(name)
+        tail = f"; its console ends:\n{self._console_tail(name)}"
+        if reason is not None:
+            return GuestLost(f"guest {name} {reason} while booting{tail}")
+        if time.monotonic() > self._deadlines[name]:
+            return BootTimeout(f"guest {name}: its probe did not speak within {BOOT_TIMEOUT_S} s{tail}")
+        return None

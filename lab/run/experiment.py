@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A whole run: lab up, phases, everything fetched into a recording, lab down."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab import __version__
+from lab.errors import CommandFailed, LabError, Lost
+from lab.plan.labplan import LabPlan
+from lab.recording import RecordingWriter
+from lab.run.events import Journal
+from lab.run.lab import Lab, Surroundings, open_lab
+from lab.run.phases import PhaseRunner
+from lab.run.ports import Host
+
+#: Whole runs before the lab gives up on an environment that keeps losing guests or the host.
+RUN_ATTEMPTS = 3
+
+#: Opens a host and makes the plan for it. Called anew for every attempt: a lost host VM is started again by it.
+OpenHost = Callable[[], AbstractContextManager[tuple[Host, LabPlan]]]
+
+
+def run_experiment(open_host: OpenHost, around: Surroundings, topology_text: str, directory: Path) -> None:
+    """Carry a topology's phases out and leave a recording in `directory`.
+
+    A lost guest or host is an environment failure: the run is tried again, a bounded number of times, and the
+    recording says so. What a lost attempt recorded is kept under `lost/N`. Raises the last Lost, or any other
+    LabError at once.
+    """
+    journal = Journal()
+    for attempt in range(1, RUN_ATTEMPTS + 1):
+        try:
+            with open_host() as (host, plan):
+                _run_once(host, plan, around, journal, topology_text, directory)
+            return
+        except Lost as error:
+            if attempt == RUN_ATTEMPTS:
+                raise
+            first = error.message.splitlines()[0]
+            around.narrator.say(f"{first}: running again")
+            journal = _journal_of_retry(journal, first, attempt)
+            _put_aside(directory, attempt)
+
+
+def _run_once(
+    host: Host, plan: LabPlan, around: Surroundings, journal: Journal, topology_text: str, directory: Path
+) -> None:
+    with (
+        open_lab(host, plan, around, journal) as lab,
+        open_recording(lab, topology_text, directory) as writer,
+    ):
+        PhaseRunner(lab, around.narrator, writer.kvm_stats).run_all()
+
+
+@contextmanager
+def open_recording(lab: Lab, topology_text: str, directory: Path) -> Iterator[RecordingWriter]:
+    """A recording of a running lab: the journal goes into it, and the streams are fetched at its end."""
+    with RecordingWriter(directory, lab.plan, topology_text, describe(lab)) as writer:
+        for name, xml in lab.domain_xml.items():
+            writer.guest_path(name, "domain.xml").write_text(xml)
+        lab.journal.attach(writer.event)
+        try:
+            yield writer
+        finally:
+            lab.journal.detach()
+            fetch_streams(lab, writer)
+
+
+def fetch_streams(lab: Lab, writer: RecordingWriter) -> None:
+    """Bring everything that the probes and consoles said into the recording; what cannot be had is left out."""
+    with suppress(LabError):
+        lab.watch.mark("fetch")  # makes the probe write out what it holds
+        lab.watch.mark_outside("fetch")
+    _fetch(lab, f"{lab.record.remote_dir}/host.stream", writer.host_path("probe.stream"))
+    for name, files in lab.files.items():
+        _fetch(lab, files.stream, writer.guest_path(name, "probe.stream"))
+        _fetch(lab, files.paths.console_log, writer.guest_path(name, "console.log"))
+    outer = lab.directory / "outer.stream"
+    if outer.exists():
+        writer.host_path("outer.stream").write_bytes(outer.read_bytes())
+
+
+def _fetch(lab: Lab, source: str, target: Path) -> None:
+    with suppress(CommandFailed, Lost):
+        lab.host.shell.fetch(source, target)
+
+
+def describe(lab: Lab) -> Mapping[str, Any]:
+    """What a reader of the recording needs to know about where it was made; no user or machine names."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "lab_version": __version__,
+        "python": platform.python_version(),
+        "outside_kernel": platform.release(),
+    }
+
+
+def _journal_of_retry(journal: Journal, reason: str, attempt: int) -> Journal:
+    retries = Journal()
+    for event in journal.events:
+        if event.kind == "retry":
+            retries.add(0, event.kind, **event.data)
+    retries.add(0, "retry", what="run", reason=reason, attempt=attempt)
+    return retries
+
+
+def _put_aside(directory: Path, attempt: int) -> None:
+    """Move what a lost attempt recorded out of the way of the next."""
+    if not directory.is_dir():
+        return
+    aside = directory / "lost" / str(attempt)
+    aside.mkdir(parents=True)
+    for path in directory.iterdir():
+        if path.name != "lost":
+            path.rename(aside / path.name)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A lab: its record, its network, its guests, and the shells into them. Made in order, ended in reverse."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from lab.errors import HostLost, LabError
+from lab.plan.domainxml import render_network_xml
+from lab.plan.labplan import LabPlan, render_plan_json
+from lab.run.boot import Boot, GuestFiles, GuestKeys, stage_guest
+from lab.run.events import Journal
+from lab.run.leases import check_leases, leases_locked
+from lab.run.ports import Host, Launch, Narrator, Shell
+from lab.run.records import LabRecord, LabRecords, LabState
+from lab.run.watch import Watch, tail_or_nothing
+
+_FILE_TIMEOUT_S = 60
+_PARALLEL_SHELLS = 8
+_Result = TypeVar("_Result")
+
+
+class KeyMaker(Protocol):
+    """Makes the lab's keys."""
+
+    def __call__(self) -> tuple[bytes, str]:
+        """A private key file's bytes and the public key's line."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab whose guests are up."""
+
+    plan: LabPlan
+    host: Host
+    record: LabRecord
+    directory: Path
+    files: Mapping[str, GuestFiles]
+    domain_xml: Mapping[str, str]
+    watch: Watch
+    journal: Journal
+    shells: Mapping[str, Shell]
+
+    def console_tail(self, node: str) -> str:
+        """The last lines of a guest's console; empty where it cannot be read."""
+        return read_console_tail(self.host, self.files[node].paths.console_log)
+
+    def everywhere(self, names: list[str], work: Callable[[str], _Result]) -> list[_Result]:
+        """`work` for every node name, at the same time."""
+        with ThreadPoolExecutor(max(1, len(names))) as pool:
+            return list(pool.map(work, names))
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What making a lab needs besides a plan."""
+
+    records: LabRecords
+    state_dir: Path
+    launch: Launch
+    make_keys: KeyMaker
+    narrator: Narrator
+
+
+def read_console_tail(host: Host, path: str) -> str:
+    """The last lines of a console on the host."""
+    command = f"tail -c 8192 {shlex.quote(path)}"
+    return tail_or_nothing(lambda: host.shell.run(command, timeout_s=_FILE_TIMEOUT_S).stdout)
+
+
+@contextmanager
+def open_lab(host: Host, plan: LabPlan, around: Surroundings, journal: Journal) -> Iterator[Lab]:
+    """A lab that ends with the context, whatever happens in it, unless `keep_lab` gave it to the user."""
+    remote = f"{host.facts.store_dir}/labs/{plan.lab_id}"
+    with leases_locked(around.state_dir):
+        check_leases(around.records, plan)
+        record = around.records.create(plan, remote)
+    try:
+        with ExitStack() as stack:
+            yield _make(host, plan, around, journal, record, stack)
+    finally:
+        kept = any(one.lab_id == record.lab_id and one.state is LabState.UP for one in around.records.all())
+        if not kept:
+            end_lab(host, around.records, record)
+
+
+def _make(
+    host: Host, plan: LabPlan, around: Surroundings, journal: Journal, record: LabRecord, stack: ExitStack
+) -> Lab:
+    local, remote = around.records.directory(plan.lab_id), record.remote_dir
+    host.shell.run(f"mkdir -p -m 711 {shlex.quote(remote)}", timeout_s=_FILE_TIMEOUT_S)
+    private, public = around.make_keys()
+    key_file = local / "key"
+    _write_secret(key_file, private)
+    keys = {node.name: GuestKeys(public, *around.make_keys()) for node in plan.nodes}
+    files = {
+        node.name: stage_guest(host, plan, node, around.launch, keys[node.name], local, remote)
+        for node in plan.nodes
+    }
+    host.hypervisor.create_network(render_network_xml(plan))
+    agent = stack.enter_context(host.start_agent(f"{remote}/host.stream", plan.measure.interval_ms))
+    outer = stack.enter_context(host.start_outer(local / "outer.stream", plan.measure.interval_ms))
+
+    def console_tail(name: str) -> str:
+        return read_console_tail(host, files[name].paths.console_log)
+
+    watch = Watch(agent, console_tail, outer)
+    boot = Boot(host, plan, files, watch, journal, around.narrator, console_tail)
+    boot.run()
+    shells = _open_shells(host, plan, key_file, keys, stack)
+    (local / "plan.json").write_text(render_plan_json(plan))
+    (local / "host_keys").write_text("".join(f"{name} {one.host_public}\n" for name, one in keys.items()))
+    around.records.update(record, LabState.RUNNING)
+    xml = {name: boot.domain_xml(name) for name in files}
+    return Lab(plan, host, record, local, files, xml, watch, journal, shells)
+
+
+def _open_shells(
+    host: Host, plan: LabPlan, key_file: Path, keys: Mapping[str, GuestKeys], stack: ExitStack
+) -> Mapping[str, Shell]:
+    # While the guests are idle: a key exchange under contention takes many seconds.
+    def open_one(name: str) -> tuple[str, Shell]:
+        shell = host.guest_shell(plan.node(name).address, key_file, keys[name].host_public)
+        stack.callback(shell.close)
+        return name, shell
+
+    with ThreadPoolExecutor(_PARALLEL_SHELLS) as pool:
+        return dict(pool.map(open_one, [node.name for node in plan.nodes]))
+
+
+def keep_lab(around: Surroundings, lab: Lab) -> LabRecord:
+    """Give the lab to the user: it stays until `lab down`."""
+    return around.records.update(lab.record, LabState.UP)
+
+
+def end_lab(host: Host | None, records: LabRecords, record: LabRecord) -> None:
+    """End exactly what the record names, and forget it. `host` is None where the host itself is gone.
+
+    A domain or network of that name that carries another lab's id is left alone.
+    """
+    if host is not None:
+        records.update(record, LabState.ENDING)
+        with suppress(HostLost):  # what was on it went with it
+            _end_on_host(host, record)
+    records.remove(record)
+
+
+def _end_on_host(host: Host, record: LabRecord) -> None:
+    domains, networks = host.hypervisor.domains(), host.hypervisor.networks()
+    problems: list[LabError] = []
+    for name in record.domains:
+        if domains.get(name) == record.lab_id:
+            _attempt(lambda name=name: host.hypervisor.destroy_domain(name), problems)  # type: ignore[misc]
+    if networks.get(record.network) == record.lab_id:
+        _attempt(lambda: host.hypervisor.destroy_network(record.network), problems)
+    _attempt(
+        lambda: host.shell.run(f"rm -rf {shlex.quote(record.remote_dir)}", timeout_s=_FILE_TIMEOUT_S),
+        problems,
+    )
+    if problems:
+        raise problems[0]
+
+
+def _attempt(action: Callable[[], object], problems: list[LabError]) -> None:
+    try:
+        action()
+    except LabError as error:
+        problems.append(error)
+
+
+def _write_secret(path: Path, data: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(data)

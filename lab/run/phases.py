@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Carries out the phases of a plan on a lab: knobs, loads, settling, the measured window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import TypeVar
+
+from lab.plan.labplan import KnobSetting, LoadPlan, PhasePlan
+from lab.recording import KvmStats
+from lab.run.guestctl import start_load, stop_load, write_knob
+from lab.run.lab import Lab
+from lab.run.ports import Narrator, Shell
+from lab.units import format_seconds
+
+_OnNode = TypeVar("_OnNode", KnobSetting, LoadPlan)
+
+
+class PhaseRunner:
+    """Runs phases one after the other; `keep_stats` is given KVM's counters at each edge of a window."""
+
+    def __init__(self, lab: Lab, narrator: Narrator, keep_stats: Callable[[KvmStats], None]) -> None:
+        self._lab = lab
+        self._narrator = narrator
+        self._keep_stats = keep_stats
+
+    def run_all(self) -> None:
+        """All phases of the plan. Raises GuestLost or HostLost at once when something dies."""
+        self.set_knobs(self._lab.plan.knobs)
+        for phase in self._lab.plan.phases:
+            self.run(phase)
+
+    def run(self, phase: PhasePlan) -> None:
+        """One phase, its measured window written down as an event."""
+        self._narrator.say(
+            f"phase {phase.name}: {format_seconds(phase.settle_ns)} to settle, "
+            f"{format_seconds(phase.duration_ns)} measured"
+        )
+        self.stop_loads(phase.stop)
+        self.set_knobs(phase.knobs)
+        self.start_loads(phase.start)
+        self._lab.watch.sleep(phase.settle_ns / 1e9)
+        self.measure(phase.name, phase.duration_ns / 1e9)
+
+    def measure(self, name: str, seconds: float) -> None:
+        """One measured window of `seconds`."""
+        watch = self._lab.watch
+        self._read_stats()
+        outer_start = watch.mark_outside(f"phase-start {name}")
+        start = watch.mark(f"phase-start {name}")
+        watch.sleep(seconds)
+        end = watch.mark(f"phase-end {name}")
+        outer_end = watch.mark_outside(f"phase-end {name}")
+        self._read_stats()
+        outside = {} if outer_start is None else {"outer_start_ns": outer_start, "outer_end_ns": outer_end}
+        self._lab.journal.add(end, "phase", phase=name, start_ns=start, end_ns=end, **outside)
+
+    def set_knobs(self, settings: Sequence[KnobSetting]) -> None:
+        """Write knobs, all nodes at the same time, each node's in order, and write down both clocks."""
+        if not settings:
+            return
+        before = self._lab.watch.mark("knobs")
+        by_node = _by_node(settings)
+        changes = self._lab.everywhere(
+            list(by_node), lambda node: [write_knob(self._lab.shells[node], one) for one in by_node[node]]
+        )
+        after = self._lab.watch.mark("knobs-written")
+        for change in chain.from_iterable(changes):
+            self._lab.journal.add(
+                after,
+                "knob",
+                node=change.setting.node,
+                knob=change.setting.knob,
+                path=change.setting.path,
+                old=change.old,
+                new=change.new,
+                guest_t0_ns=change.guest_t0_ns,
+                guest_t1_ns=change.guest_t1_ns,
+                host_t0_ns=before,
+                host_t1_ns=after,
+            )
+
+    def start_loads(self, names: Sequence[str]) -> None:
+        """Start loads by name, on all their nodes at the same time."""
+        self._change_loads(names, "load-start", start_load)
+
+    def stop_loads(self, names: Sequence[str]) -> None:
+        """Stop loads by name."""
+        self._change_loads(names, "load-stop", stop_load)
+
+    def _change_loads(
+        self, names: Sequence[str], kind: str, change: Callable[[Shell, LoadPlan], None]
+    ) -> None:
+        loads = [load for load in self._lab.plan.loads if load.name in names]
+        if not loads:
+            return
+        by_node = _by_node(loads)
+
+        def change_on(node: str) -> None:
+            for load in by_node[node]:
+                change(self._lab.shells[node], load)
+
+        self._lab.everywhere(list(by_node), change_on)
+        now = self._lab.watch.mark(kind)
+        for load in loads:
+            self._lab.journal.add(now, kind, load=load.name, node=load.node)
+
+    def _read_stats(self) -> None:
+        t0 = self._lab.watch.mark("kvm-stats")
+        counters = {
+            node.name: self._lab.host.hypervisor.kvm_counters(node.domain) for node in self._lab.plan.nodes
+        }
+        t1 = self._lab.watch.mark("kvm-stats-read")
+        for node, vcpus in counters.items():
+            for vcpu, values in vcpus.items():
+                self._keep_stats(KvmStats(t0, t1, node, vcpu, values))
+
+
+def _by_node(items: Sequence[_OnNode]) -> dict[str, list[_OnNode]]:
+    groups: dict[str, list[_OnNode]] = {}
+    for item in items:
+        groups.setdefault(item.node, []).append(item)
+    return groups

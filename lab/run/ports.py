@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What carrying out a plan needs from the outside, as Protocols.
+
+Every port has a real adapter in `lab.adapters` and a fake in `tests/fakes.py`; one contract suite runs on both.
+All raise only errors out of `lab.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lab.plan.facts import HostFacts
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command did: exit status, and its output as text with undecodable bytes replaced."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Shell(Protocol):
+    """A machine on which commands run and files are put: this one, a remote host, or a guest."""
+
+    def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
+        """Run a shell command to its end.
+
+        With `check`, a non-zero status raises CommandFailed. Raises Lost when the machine went away or the
+        deadline passed.
+        """
+
+    def put(self, source: Path, target: str, mode: int = 0o644) -> None:
+        """Copy a file there; parents must exist."""
+
+    def fetch(self, source: str, target: Path) -> None:
+        """Copy a file from there. A missing source raises CommandFailed."""
+
+    def close(self) -> None:
+        """Give the connection up; safe to repeat."""
+
+
+@dataclass(frozen=True)
+class AgentEvent:
+    """One line from an agent: `kind` is its first word, `words` the rest (images/probe/STREAM.md)."""
+
+    kind: str
+    words: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The words as one text."""
+        return " ".join(self.words)
+
+
+class Agent(Protocol):
+    """A running `pvprobe host`: samples on its machine, watches guests, and speaks in lines."""
+
+    def send(self, line: str) -> None:
+        """Write one command line. Raises HostLost if the agent is gone."""
+
+    def events(self, timeout_s: float) -> Iterator[AgentEvent]:
+        """Events as they come, until `timeout_s` from now. Raises HostLost if the agent is gone."""
+
+    def stop(self) -> None:
+        """Ask it to end, wait for it, and end it by force if it does not; safe to repeat."""
+
+
+class Hypervisor(Protocol):
+    """A host's libvirt."""
+
+    def create_network(self, xml: str) -> None:
+        """Start a transient network."""
+
+    def create_domain(self, xml: str) -> None:
+        """Start a transient domain. Returns when its emulator runs."""
+
+    def destroy_domain(self, name: str) -> bool:
+        """End a domain; False if there is none of that name."""
+
+    def destroy_network(self, name: str) -> bool:
+        """End a network; False if there is none of that name."""
+
+    def domains(self) -> Mapping[str, str]:
+        """Running domains that carry a lab id in their metadata: name to lab id."""
+
+    def networks(self) -> Mapping[str, str]:
+        """Active networks that carry a lab id in their metadata: name to lab id."""
+
+    def kvm_counters(self, domain: str) -> Mapping[int, Mapping[str, int]]:
+        """KVM's cumulative counters by vCPU and name; empty where KVM gives none."""
+
+    def vcpu_pins(self, domain: str) -> Mapping[int, tuple[int, ...]]:
+        """Live affinity by vCPU."""
+
+    def close(self) -> None:
+        """Give the connection up; safe to repeat."""
+
+
+class Host(Protocol):
+    """A host that runs guests."""
+
+    facts: HostFacts
+
+    @property
+    def shell(self) -> Shell:
+        """Commands and files on the host."""
+
+    @property
+    def hypervisor(self) -> Hypervisor:
+        """Its libvirt."""
+
+    def stage(self, source: Path) -> str:
+        """The path under which the host's QEMU can read the local file `source`, copied if need be.
+
+        Content-addressed: staging the same bytes twice copies once.
+        """
+
+    def start_agent(self, stream: str, interval_ms: int) -> AbstractContextManager[Agent]:
+        """Start the probe on the host, sampling into the file `stream` there."""
+
+    def guest_shell(self, address: str, key_file: Path, host_key: str) -> Shell:
+        """A shell inside the guest at `address`; `host_key` is the public key it must present."""
+
+    def start_outer(self, stream: Path, interval_ms: int) -> AbstractContextManager[Agent | None]:
+        """Start the probe outside of the host, watching the host's own vCPU threads; None where there is no
+        outside that the lab can see."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Local files that guests are made of: root image, kernels by name, the init program."""
+
+    root_image: Path
+    kernels: Mapping[str, Path]
+    init_binary: Path
+
+
+class Narrator(Protocol):
+    """Is told what happens, for people to read; never changes what happens."""
+
+    def say(self, text: str) -> None:
+        """Something happened."""
+
+
+class Clock(Protocol):
+    """Time on this machine."""
+
+    def monotonic_ns(self) -> int:
+        """CLOCK_MONOTONIC of this machine."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Watching a lab through its host's probe: readiness, death, panics, and time by the host's clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from lab.errors import GuestLost, HostLost, LabFailure, Lost
+from lab.run.ports import Agent, AgentEvent
+
+_MARK_TIMEOUT_S = 30
+
+
+class Watch:
+    """The one consumer of an agent's events.
+
+    A guest that is not watched for, but dies, ends whatever is being waited for with GuestLost at once.
+    `console_tail` gives the last lines of a guest's console; `outer` is the agent outside of the host VM.
+    """
+
+    def __init__(self, agent: Agent, console_tail: Callable[[str], str], outer: Agent | None = None) -> None:
+        self._agent = agent
+        self._console_tail = console_tail
+        self._outer = outer
+        self._ready: dict[str, int] = {}
+        self._dead: dict[str, str] = {}
+        self._findings: list[tuple[str, str]] = []
+
+    @property
+    def findings(self) -> tuple[tuple[str, str], ...]:
+        """(guest, line) of everything in a console that looked like trouble so far."""
+        return tuple(self._findings)
+
+    def guest(self, name: str, pid_file: str, socket: str, stream: str, console: str) -> None:
+        """Begin to watch a guest that has just been started."""
+        self._ready.pop(name, None)
+        self._dead.pop(name, None)
+        self._agent.send(f"guest {name} {pid_file} {socket} {stream} {console}")
+
+    def drop(self, name: str) -> None:
+        """Stop watching a guest: its end is no news any more."""
+        self._agent.send(f"drop {name}")
+        self._ready.pop(name, None)
+        self._dead.pop(name, None)
+
+    def next_change(self, timeout_s: float) -> None:
+        """Take events until one changes who is ready or dead, or until the timeout."""
+        self.check_outside()
+        for event in self._agent.events(timeout_s):
+            if self._take(event):
+                return
+
+    def is_ready(self, name: str) -> bool:
+        """Whether the guest's probe has spoken."""
+        return name in self._ready
+
+    def death(self, name: str) -> str | None:
+        """Why the guest is dead; None while it lives."""
+        return self._dead.get(name)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass. Raises GuestLost as soon as any guest dies, HostLost if the host does."""
+        deadline = time.monotonic() + seconds
+        self.raise_deaths()
+        while (left := deadline - time.monotonic()) > 0:
+            self.next_change(min(left, 1.0))
+            self.raise_deaths()
+
+    def raise_deaths(self) -> None:
+        """Raise GuestLost if a guest is dead."""
+        for name, reason in self._dead.items():
+            raise GuestLost(f"guest {name} {reason}; its console ends:\n{self._console_tail(name)}")
+
+    def mark(self, text: str) -> int:
+        """Put a mark into the host's samples and return the host's clock at it, in ns."""
+        self._agent.send(f"mark {text}")
+        for event in self._agent.events(_MARK_TIMEOUT_S):
+            self._take(event)
+            if event.kind == "marked" and event.text.endswith(text):
+                return int(event.words[0])
+        raise HostLost(f"the probe on the host did not answer a mark within {_MARK_TIMEOUT_S} s")
+
+    def mark_outside(self, text: str) -> int | None:
+        """The same on the clock outside of the host VM; None where there is no outside."""
+        if self._outer is None:
+            return None
+        self._outer.send(f"mark {text}")
+        for event in self._outer.events(_MARK_TIMEOUT_S):
+            self._take_outside(event)
+            if event.kind == "marked" and event.text.endswith(text):
+                return int(event.words[0])
+        raise HostLost(f"the probe outside of the host VM did not answer a mark within {_MARK_TIMEOUT_S} s")
+
+    def check_outside(self) -> None:
+        """Raise HostLost if the host VM died."""
+        if self._outer is not None:
+            for event in self._outer.events(0.001):
+                self._take_outside(event)
+
+    def _take_outside(self, event: AgentEvent) -> None:
+        if event.kind == "gone":
+            raise HostLost("the host VM died: its emulator is gone")
+        if event.kind == "console":
+            self._findings.append((event.words[0], " ".join(event.words[1:])))
+            if "panic" in event.text:
+                raise HostLost(f"the host VM died: {event.text}")
+
+    def _take(self, event: AgentEvent) -> bool:
+        if event.kind == "ready":
+            self._ready[event.words[0]] = int(event.words[1])
+        elif event.kind == "gone":
+            self._dead.setdefault(event.words[0], "died (its emulator ended)")
+        elif event.kind == "console":
+            return self._take_finding(event.words[0], " ".join(event.words[1:]))
+        elif event.kind == "error":
+            raise LabFailure(f"the probe on the host: {event.text}")
+        return event.kind in ("ready", "gone")
+
+    def _take_finding(self, name: str, line: str) -> bool:
+        self._findings.append((name, line))
+        if "Kernel panic" not in line:
+            return False
+        self._dead[name] = f"panicked ({line})"
+        return True
+
+
+def tail_or_nothing(read: Callable[[], str], lines: int = 25) -> str:
+    """The last lines of what `read` gives; empty where it cannot be had, as on a host that is gone."""
+    with suppress(LabFailure, Lost):
+        return "\n".join(read().splitlines()[-lines:])
+    return ""

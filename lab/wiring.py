@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds the real adapters for the edges: which host, which files, which directories."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.adapters.commands import ProcessCommands
+from lab.adapters.hosts import LibvirtHost, open_local_host, open_ssh_host
+from lab.adapters.hostvm import HostVm, HostVmParts
+from lab.adapters.keys import make_key_pair
+from lab.adapters.kvmprobe import KvmVerdict, ProbeGuest, probe_kvm, refused_at_once
+from lab.adapters.nested import NestedHost
+from lab.artifacts.cache import Cache, cache_root
+from lab.artifacts.catalogue import read_kernel_catalogue
+from lab.artifacts.images import ensure_image
+from lab.artifacts.kernels import ensure_kernel, host_kernel_plan
+from lab.artifacts.ports import Progress
+from lab.artifacts.probe import ensure_probe
+from lab.artifacts.toolbox import ensure_toolbox
+from lab.artifacts.workshop import Workshop
+from lab.errors import InputError
+from lab.plan.decide import plan_lab
+from lab.plan.facts import HostFacts
+from lab.plan.labplan import LabPlan
+from lab.run.lab import Surroundings
+from lab.run.ports import Host, Launch, Narrator
+from lab.run.records import LabRecord, LabRecords, new_lab_id
+from lab.topology.model import Topology
+
+#: pCPUs of a host VM under emulation: as many as this machine has for contention, and one for housekeeping.
+_HOUSEKEEPING_VCPUS = 1
+_HOST_VM_MEMORY_MIB = 3072
+_REMOTE_STORE = "/var/lib/paravirt-lab"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Directories the lab uses on this machine."""
+
+    state_dir: Path
+    cache_dir: Path
+    images_dir: Path
+    topologies_dir: Path
+
+
+def find_places(environ: Mapping[str, str]) -> Places:
+    """Directories as the environment says, else by XDG; as root below /var, which QEMU's own user can reach."""
+    is_root = os.geteuid() == 0
+    checkout = Path(__file__).resolve().parent.parent
+    return Places(
+        state_dir=_state_root(environ, Path.home(), is_root),
+        cache_dir=cache_root(environ, Path.home(), is_root),
+        images_dir=checkout / "images",
+        topologies_dir=checkout / "topologies",
+    )
+
+
+def _state_root(environ: Mapping[str, str], home: Path, is_root: bool) -> Path:
+    if chosen := environ.get("LAB_STATE_DIR"):
+        return Path(chosen).resolve()
+    if xdg := environ.get("XDG_STATE_HOME"):
+        return Path(xdg).resolve() / "paravirt-lab"
+    return Path("/var/lib/paravirt-lab") if is_root else home / ".local/state/paravirt-lab"
+
+
+class Wiring:
+    """Everything real, made when it is first needed."""
+
+    def __init__(self, places: Places, narrator: Narrator, progress: Progress) -> None:
+        self.places = places
+        self.narrator = narrator
+        self.workshop = Workshop(
+            Cache(places.cache_dir, progress), ProcessCommands(), progress, places.images_dir
+        )
+        self.records = LabRecords(places.state_dir)
+        self.host_vm = HostVm(places.state_dir / "host", narrator)
+
+    # hosts
+
+    def resolve_where(self, where: str) -> str:
+        """`auto` decided, everything else as it is."""
+        if where != "auto":
+            return where
+        return "local" if self.kvm_verdict().usable else "nested"
+
+    def kvm_verdict(self) -> KvmVerdict:
+        """Whether this machine's KVM runs the lab's guest kernel; booted once per boot of this machine."""
+        return refused_at_once() or probe_kvm(self._probe_guest(), self.places.state_dir / "kvm-probe.json")
+
+    def _probe_guest(self) -> ProbeGuest:
+        kernel = ensure_kernel(self.workshop, host_kernel_plan(self.places.images_dir))
+        return ProbeGuest(
+            emulator=self._emulator(),
+            kernel=kernel.boot_image,
+            root_image=ensure_image(self.workshop, "guest").image,
+            init_binary=ensure_probe(self.workshop).init,
+        )
+
+    def _emulator(self) -> str:
+        installed = shutil.which("qemu-system-x86_64")
+        return installed or str(ensure_toolbox(self.workshop).emulator)
+
+    @contextmanager
+    def open_host(self, where: str) -> Iterator[Host]:
+        """A host that is up; a host VM is started if need be and stays up."""
+        host = self._open(self.resolve_where(where))
+        try:
+            yield host
+        finally:
+            host.close()
+
+    def _open(self, where: str) -> LibvirtHost | NestedHost:
+        probe = ensure_probe(self.workshop).pvprobe
+        if where == "local":
+            return open_local_host(where, probe, self._local_store(), self._emulator())
+        if where == "nested":
+            self.host_vm.ensure_up(self.host_vm_parts())
+            return self._reach_host_vm(probe)
+        if where.startswith("ssh://"):
+            config = os.environ.get("LAB_SSH_CONFIG")
+            return open_ssh_host(
+                where, where.removeprefix("ssh://"), Path(config) if config else None, probe, _REMOTE_STORE
+            )
+        raise InputError(f"host {where!r}: expected auto, local, nested or ssh://user@host")
+
+    def _reach_host_vm(self, probe: Path) -> NestedHost:
+        inner = open_ssh_host("nested", "lab-host", self.host_vm.ssh_config, probe, _REMOTE_STORE)
+        return NestedHost(inner, self.host_vm, probe)
+
+    @contextmanager
+    def reopen_host(self, record: LabRecord) -> Iterator[Host | None]:
+        """The host of a record, without starting anything; None where a host VM does not run any more."""
+        if record.where == "nested" and not self.host_vm.is_running():
+            yield None
+            return
+        probe = ensure_probe(self.workshop).pvprobe
+        host = self._reach_host_vm(probe) if record.where == "nested" else self._open(record.where)
+        try:
+            yield host
+        finally:
+            host.close()
+
+    def _local_store(self) -> Path:
+        return self.places.state_dir
+
+    def host_vm_parts(self) -> HostVmParts:
+        """What the host VM is made of, everything built that is missing."""
+        probe = ensure_probe(self.workshop)
+        kernel = ensure_kernel(self.workshop, host_kernel_plan(self.places.images_dir))
+        return HostVmParts(
+            emulator=str(ensure_toolbox(self.workshop).emulator),
+            kernel=str(kernel.boot_image),
+            image=str(ensure_image(self.workshop, "host").image),
+            init_binary=str(probe.init),
+            probe=str(probe.pvprobe),
+            accelerator="qemu",
+            vcpus=(os.cpu_count() or 1) + _HOUSEKEEPING_VCPUS,
+            memory_mib=_HOST_VM_MEMORY_MIB,
+        )
+
+    # plans and launches
+
+    def plan(self, topology: Topology, facts: HostFacts) -> LabPlan:
+        """The plan of a topology on a host, with a new lab id."""
+        taken = [record.lab_id for record in self.records.all()]
+        catalogue = read_kernel_catalogue(topology, self.places.images_dir)
+        return plan_lab(topology, facts, new_lab_id(taken), catalogue)
+
+    def launch(self, plan: LabPlan) -> Launch:
+        """The files that guests are made of, built if need be."""
+        kernels = {kernel.name: ensure_kernel(self.workshop, kernel) for kernel in plan.kernels}
+        return Launch(
+            root_image=ensure_image(self.workshop, "guest").image,
+            kernels={name: built.boot_image for name, built in kernels.items()},
+            init_binary=ensure_probe(self.workshop).init,
+        )
+
+    def surroundings(self, launch: Launch) -> Surroundings:
+        """What making a lab needs besides a plan."""
+        return Surroundings(self.records, self.places.state_dir, launch, _make_keys, self.narrator)
+
+
+def _make_keys() -> tuple[bytes, str]:
+    pair = make_key_pair()
+    return pair.private, pair.public
