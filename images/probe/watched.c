@@ -154,7 +154,15 @@ static void report_console(void *context, const char *line)
 	event("console %s %s", ((struct watched *)context)->name, line);
 }
 
-void watched_tick(struct watched *guest, uint64_t now_ns)
+static bool is_awaiting(const struct watched *guest)
+{
+	bool process = guest->pid_fd < 0 && !guest->pid_failed;
+	bool port = guest->socket_fd < 0 && !guest->socket_done;
+
+	return !guest->gone && (process || port);
+}
+
+bool watched_tick(struct watched *guest, uint64_t now_ns)
 {
 	find_process(guest, now_ns);
 	find_threads(guest, now_ns);
@@ -162,6 +170,7 @@ void watched_tick(struct watched *guest, uint64_t now_ns)
 	report_closed(guest, now_ns);
 	if (!guest->gone)
 		console_check(&guest->console, false, report_console, guest);
+	return is_awaiting(guest);
 }
 
 void watched_poll(const struct watched *guest, struct pollfd poller[2])

@@ -30,8 +30,11 @@ struct watched {
 /* Starts to watch. Takes `command`, whose WATCHED_FIELDS `fields` are NAME PIDFILE SOCKET STREAMFILE CONSOLEFILE. */
 struct watched *watched_start(char *command, char *const fields[WATCHED_FIELDS]);
 
-/* Finds what is not there yet (process, threads, socket) and looks at the console; called every tick. */
-void watched_tick(struct watched *guest, uint64_t now_ns);
+/*
+ * Finds what is not there yet (process, threads, socket) and looks at the console. Returns whether something is
+ * still awaited, so that the next look should come soon.
+ */
+bool watched_tick(struct watched *guest, uint64_t now_ns);
 
 /* Two entries for poll(): the process and the port. */
 void watched_poll(const struct watched *guest, struct pollfd poller[2]);

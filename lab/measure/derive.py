@@ -165,7 +165,7 @@ class _Derivation:
             return ("host side missing: no samples of its probe in the window",)
         return (
             *doubt_dropped("the host", stretch.dropped),
-            *doubt_gap("the host", stretch.widest_gap_ns, stretch.interval_ms),
+            *doubt_gap("the host", stretch.widest_gap_ns, stretch.interval_ms, phase.length_ns),
         )
 
     def _outer_doubts(self, phase: _Phase) -> tuple[str, ...]:
@@ -225,7 +225,7 @@ class _Derivation:
             *doubt_clock(node, clock.error_ns, phase.length_ns),
             *doubt_coverage(node, guest.end_ns - guest.start_ns, phase.length_ns),
             *doubt_dropped(node, guest.dropped),
-            *doubt_gap(node, guest.widest_gap_ns, guest.interval_ms),
+            *doubt_gap(node, guest.widest_gap_ns, guest.interval_ms, phase.length_ns),
         )
         return _Stretch(guest.start_ns + offset_ns, guest.end_ns + offset_ns, guest, doubts)
 

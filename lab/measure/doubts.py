@@ -17,10 +17,11 @@ SHORTEST_WINDOW_NS = round(READING_ERROR_NS * 100 / RESOLUTION_PCT)
 #: The part of a window that samples must span before it may speak for the whole.
 COVERAGE_PCT = 90.0
 
-#: A probe that was not heard for this many intervals was starved or its machine stood still ...
+#: A probe that was not heard for this many intervals was starved, or its machine stood still ...
 GAP_INTERVALS = 5
-#: ... but waits of a vCPU for its pCPU are what the lab makes on purpose; they stay below this.
-GAP_NS = 500_000_000
+#: ... which matters once it is this part of the window: counters are cumulative, so a gap alone loses nothing,
+#: but what happened while everything stood still is no contention that the lab made.
+GAP_PCT = 5.0
 
 #: Clocks may disagree by this part of the window: both sides then still describe all but twice as much of the
 #: same stretch.
@@ -51,9 +52,9 @@ def doubt_coverage(whose: str, covered_ns: int, window_ns: int) -> tuple[str, ..
     return (f"samples of {whose} span {format_seconds(covered_ns)} of {format_seconds(window_ns)}",)
 
 
-def doubt_gap(whose: str, gap_ns: int, interval_ms: int) -> tuple[str, ...]:
+def doubt_gap(whose: str, gap_ns: int, interval_ms: int, window_ns: int) -> tuple[str, ...]:
     """The probe was silent for long."""
-    if gap_ns <= max(GAP_INTERVALS * interval_ms * 1_000_000, GAP_NS):
+    if gap_ns <= max(GAP_INTERVALS * interval_ms * 1_000_000, GAP_PCT * window_ns / 100):
         return ()
     return (f"the probe of {whose} took no sample for {gap_ns / 1e6:.0f} ms (interval {interval_ms} ms)",)
 
