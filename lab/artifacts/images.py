@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Read-only root images: the guests' and the host VM's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lab.artifacts.probe import Probe, ensure_probe
+from lab.artifacts.recipe import read_recipe, recipe_inputs, write_tree
+from lab.artifacts.workshop import Workshop, file_digest
+from lab.errors import BuildFailed, CommandFailed
+
+ImageKind = Literal["guest", "host"]
+
+#: All images carry the same, so that the same tree gives the same bytes.
+_FILESYSTEM_UUID = "00000000-0000-0000-0000-000000000000"
+_MKFS_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True)
+class RootImage:
+    """A root file system: `image` is an erofs file; `init` starts it from the initramfs."""
+
+    image: Path
+    init: Path
+    key: str
+
+
+def ensure_image(workshop: Workshop, kind: ImageKind) -> RootImage:
+    """The root image of guests or of the host VM, made by `images/<kind>` unless it is in the cache.
+
+    Raises CommandFailed or BuildFailed where it cannot be made, HostError where this machine lacks a tool or
+    a Debian mirror.
+    """
+    probe = ensure_probe(workshop)
+    recipe = workshop.images_dir / kind
+    programs = {name: _program(probe, name) for name in read_recipe(recipe).programs}
+    inputs = {
+        **recipe_inputs(recipe),
+        "programs": {name: file_digest(path) for name, path in programs.items()},
+    }
+    entry = workshop.cache.ensure(
+        f"{kind}-image", inputs, lambda directory: _build(workshop, kind, programs, directory)
+    )
+    return RootImage(entry / "root.erofs", probe.init, entry.name)
+
+
+def _program(probe: Probe, name: str) -> Path:
+    programs = {"pvprobe": probe.pvprobe, "pvspin": probe.pvspin}
+    if name not in programs:
+        raise BuildFailed(f"a recipe wants the program {name}; there are {', '.join(programs)}")
+    return programs[name]
+
+
+def _build(workshop: Workshop, kind: ImageKind, programs: dict[str, Path], directory: Path) -> None:
+    workshop.progress.step(f"making the {kind} image")
+    log = workshop.build_log(f"{kind}-image", directory)
+    work, tree = directory / "work", directory / "tree"
+    work.mkdir()
+    tree.mkdir()
+    workshop.progress.update(0.0, "packages")
+    write_tree(workshop, workshop.images_dir / kind, tree, work, log)
+    for name, program in programs.items():
+        shutil.copy2(program, tree / "usr/bin" / name)
+    _link_applets(workshop, tree)
+    _set_modes(tree)
+    workshop.progress.update(0.7, "file system")
+    _make_erofs(workshop, tree, directory / "root.erofs", log)
+    shutil.rmtree(tree)
+    shutil.rmtree(work)
+    shutil.copyfile(log, directory / "build.log")
+
+
+def _link_applets(workshop: Workshop, tree: Path) -> None:
+    """Give every program that busybox can be, and that the image does not have, its name."""
+    busybox = tree / "usr/bin/busybox"
+    names = workshop.commands.output([busybox, "--list"], what="asking busybox for its applets").split()
+    for name in names:
+        if not any(os.path.lexists(tree / place / name) for place in ("usr/bin", "usr/sbin")):
+            (tree / "usr/bin" / name).symlink_to("busybox")
+
+
+def _set_modes(tree: Path) -> None:
+    """Permissions that a checkout under another umask cannot carry."""
+    for path in tree.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    (tree / "tmp").chmod(0o1777)
+    (tree / "root").chmod(0o700)
+    (tree / "etc/shadow").chmod(0o600)
+
+
+def _make_erofs(workshop: Workshop, tree: Path, image: Path, log: Path) -> None:
+    options = ["-zlz4hc", "-T0", f"-U{_FILESYSTEM_UUID}", "--all-root", "--quiet"]
+    argv: list[str | Path] = ["mkfs.erofs", *options, image, tree]
+    try:
+        workshop.commands.run(argv, what="making the file system", log=log, timeout_s=_MKFS_TIMEOUT_S)
+    except CommandFailed as error:
+        raise BuildFailed(error.message, error.hint) from error

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Recipes of file trees: which Debian packages, what is kept of them, what is put on top.
+
+A recipe is a directory with `recipe.yaml` and, if it adds files, `files/`, a tree that is copied over the
+packages' own.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lab.artifacts.debian import KEYRING, read_archive
+from lab.artifacts.tree import cut_tree
+from lab.artifacts.workshop import Workshop, tree_digests
+from lab.errors import InputError
+
+#: Counts up when the code below makes something else out of the same recipe.
+_VERSION = 1
+_BOOTSTRAP_TIMEOUT_S = 1800
+_UNPACK_TIMEOUT_S = 600
+
+
+class Recipe(BaseModel):
+    """One recipe.yaml. `keep` empty means everything; `prefer` is the suite that wins over newer rules."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    suites: tuple[str, ...]
+    packages: tuple[str, ...]
+    prefer: str | None = None
+    keep: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+
+
+def read_recipe(directory: Path) -> Recipe:
+    """The recipe in `directory`. Raises InputError that names the file and what is wrong."""
+    path = directory / "recipe.yaml"
+    try:
+        return Recipe.model_validate(yaml.safe_load(path.read_text()))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        raise InputError(f"{path}: the recipe cannot be used: {error}") from None
+
+
+def recipe_inputs(directory: Path) -> dict[str, Any]:
+    """Everything of a recipe that decides what comes out, for the cache's key.
+
+    The packages' versions are not part of it: an image stays as it is until its recipe changes.
+    """
+    recipe = read_recipe(directory).model_dump(mode="json")
+    return {"version": _VERSION, "recipe": recipe, "files": tree_digests(directory / "files")}
+
+
+def write_tree(workshop: Workshop, directory: Path, target: Path, work: Path, log: Path) -> None:
+    """Make the tree of the recipe in `directory` at `target`; `work` is an empty directory for scratch.
+
+    Raises CommandFailed where packages cannot be had, BuildFailed where a kept file does not exist.
+    """
+    recipe = read_recipe(directory)
+    whole = work / "packages" if recipe.keep else target
+    _unpack_packages(workshop, recipe, whole, work, log)
+    if recipe.keep:
+        cut_tree(workshop.commands, whole, recipe.keep, target)
+    if (directory / "files").is_dir():
+        shutil.copytree(directory / "files", target, symlinks=True, dirs_exist_ok=True)
+    for name in recipe.directories:
+        (target / name).mkdir(parents=True, exist_ok=True)
+
+
+def _unpack_packages(workshop: Workshop, recipe: Recipe, tree: Path, work: Path, log: Path) -> None:
+    """Through a tar archive rather than straight into a directory: without root, mmdebstrap works as
+    another user, whose files this one could neither read nor remove."""
+    archive = read_archive(workshop.commands)
+    packed = work / "packages.tar"
+    prefer = [f'--aptopt=APT::Default-Release "{recipe.prefer}"'] if recipe.prefer else []
+    workshop.commands.run(
+        [
+            *("mmdebstrap", "--variant=extract", "--format=tar", f"--keyring={KEYRING}"),
+            *prefer,
+            f"--include={','.join(recipe.packages)}",
+            recipe.suites[0],
+            packed,
+            *(archive.source_line(suite) for suite in recipe.suites),
+        ],
+        what=f"fetching the packages {', '.join(recipe.packages)}",
+        log=log,
+        timeout_s=_BOOTSTRAP_TIMEOUT_S,
+    )
+    tree.mkdir(exist_ok=True)
+    workshop.commands.run(
+        # Device nodes need root, and every user of the tree mounts its own /dev.
+        ["tar", "-xpf", packed, "-C", tree, "--no-same-owner", "--exclude=./dev/*"],
+        what="unpacking the packages",
+        log=log,
+        timeout_s=_UNPACK_TIMEOUT_S,
+    )
+    packed.unlink()
