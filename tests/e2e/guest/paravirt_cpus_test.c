@@ -64,10 +64,20 @@ static enum outcome fail(const char *format, ...)
 	return FAIL;
 }
 
+static void leave(int status) __attribute__((noreturn));
+
+static void leave(int status)
+{
+	fflush(stdout);
+	if (getpid() == 1)
+		reboot(RB_POWER_OFF);
+	exit(status);
+}
+
 static void die(const char *what)
 {
 	printf("bail out: %s: %s\n", what, strerror(errno));
-	exit(2);
+	leave(2);
 }
 
 static long now_ms(void)
@@ -186,10 +196,11 @@ static pid_t start(void (*run)(void), int first, int last)
 	if (pid < 0)
 		die("fork");
 	if (!pid) {
-		pin(0, first, last);
 		run();
 		_exit(0);
 	}
+	/* Here, not in the child: the caller relies on it at once. */
+	pin(pid, first, last);
 	if (nr_tasks == MAX_TASKS)
 		die("too many tasks");
 	tasks[nr_tasks++] = pid;
@@ -743,10 +754,5 @@ int main(int argc, char **argv)
 	run_all();
 	avoid_none();
 	printf("%d passed, %d failed, %d skipped\n", count[PASS], count[FAIL], count[SKIP]);
-	fflush(stdout);
-	if (getpid() == 1) {
-		sync();
-		reboot(RB_POWER_OFF);
-	}
-	return count[FAIL] != 0;
+	leave(count[FAIL] != 0);
 }
