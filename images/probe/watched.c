@@ -222,7 +222,7 @@ static void note_arrival(const struct watched *guest, uint64_t now_ns, struct ou
  * Until the hello line is complete, bytes are held back. What stands before it is the rest of what an earlier
  * reader left in the emulator's buffers, and no part of this stream.
  */
-static void take_head(struct watched *guest, const char *bytes, size_t length, struct output *output)
+static void take_head(struct watched *guest, const char *bytes, size_t length, uint64_t now_ns, struct output *output)
 {
 	const char *hello;
 
@@ -234,9 +234,9 @@ static void take_head(struct watched *guest, const char *bytes, size_t length, s
 	if (!hello)
 		return;
 	guest->ready = true;
-	note_arrival(guest, monotonic_ns(), output); /* at 0: tells this stream from an earlier one of the same name */
+	note_arrival(guest, now_ns, output); /* at 0: tells this stream from an earlier one of the same name */
 	keep(guest, hello, guest->head_length - (size_t)(hello - guest->head));
-	event("ready %s %" PRIu64, guest->name, monotonic_ns());
+	event("ready %s %" PRIu64, guest->name, now_ns);
 }
 
 /* One read; false when there is nothing more for now. */
@@ -258,7 +258,7 @@ static bool read_port(struct watched *guest, struct output *output)
 	if (guest->ready)
 		keep(guest, bytes, (size_t)length);
 	else
-		take_head(guest, bytes, (size_t)length, output);
+		take_head(guest, bytes, (size_t)length, now_ns, output);
 	if (guest->ready)
 		note_arrival(guest, now_ns, output);
 	return (size_t)length == sizeof(bytes);
