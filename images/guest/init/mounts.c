@@ -79,8 +79,8 @@ static void mount_overlay(const char *device)
 	mount_on("/layer", "tmpfs", 0, "mode=0755");
 	make_directory("/layer/upper", 0755);
 	make_directory("/layer/work", 0755);
-	make_directory("/root", 0755);
-	if (mount("overlay", "/root", "overlay", 0, "lowerdir=/image,upperdir=/layer/upper,workdir=/layer/work") != 0)
+	make_directory("/newroot", 0755);
+	if (mount("overlay", "/newroot", "overlay", 0, "lowerdir=/image,upperdir=/layer/upper,workdir=/layer/work") != 0)
 		fatal("overlay");
 }
 
@@ -113,7 +113,7 @@ static void move_seed_file(int from_directory, int to_directory, const char *nam
 static void move_seed(void)
 {
 	DIR *seed = opendir("/seed");
-	int to_directory = open("/root/run/lab", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int to_directory = open("/newroot/run/lab", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent *entry;
 
 	if (to_directory < 0)
@@ -136,15 +136,15 @@ static void relocate(const char *from, const char *to)
 void enter_root(const char *device)
 {
 	mount_overlay(device);
-	mount_on("/root/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
-	make_directory("/root/run/lab", 0755);
-	make_directory("/root/run/lab/load", 0755);
+	mount_on("/newroot/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
+	make_directory("/newroot/run/lab", 0755);
+	make_directory("/newroot/run/lab/load", 0755);
 	move_seed();
-	relocate("/dev", "/root/dev");
-	relocate("/proc", "/root/proc");
-	relocate("/sys", "/root/sys");
+	relocate("/dev", "/newroot/dev");
+	relocate("/proc", "/newroot/proc");
+	relocate("/sys", "/newroot/sys");
 	unlink("/init");
-	if (chdir("/root") != 0 || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0 || chdir("/") != 0)
+	if (chdir("/newroot") != 0 || mount(".", "/", NULL, MS_MOVE, NULL) != 0 || chroot(".") != 0 || chdir("/") != 0)
 		fatal("switch to the new root");
 }
 
