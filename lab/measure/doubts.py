@@ -27,9 +27,11 @@ GAP_PCT = 5.0
 #: same stretch.
 CLOCK_ERROR_PCT = 1.0
 
-#: What a host VM's own CPUs may wait for the machine outside. Inside, such a wait looks like slow execution:
-#: it goes into everybody's elapsed time. Shares of time between guests barely move until a tenth is missing,
-#: since all guests lose alike; beyond that it falls unevenly on the pCPUs and moves steal by whole per cents.
+#: What a host VM's own CPUs may wait for the machine outside. Inside, such a wait looks like slow execution: it
+#: goes into everybody's elapsed time, and work done per second means nothing any more. Shares of time suffer
+#: less (steal of two equal guests stayed within 1.3 points of 50 %, and both sides within 0.2 % of each other,
+#: with 70 % of waiting outside), but throughput is judged in the same windows, so the bound is that of
+#: throughput: a tenth is what its expectations usually allow.
 OUTER_DELAY_PCT = 10.0
 
 
