@@ -37,6 +37,8 @@
 #define SETTLE_MS 1000
 #define WATCH_MS 5000
 #define SAMPLE_MS 20
+#define ENOUGH_RUNS 100
+#define PATIENCE_MS 60000
 
 enum outcome { PASS, FAIL, SKIP };
 
@@ -47,7 +49,7 @@ static int nr_tasks;
 static char why[512];
 
 /* Shared with forked children, who count what they see there. */
-static struct {
+static volatile struct {
 	long runs;
 	long misplaced;
 } *shared;
@@ -512,12 +514,17 @@ static void fork_and_exec(void)
 
 static enum outcome judge_places(void)
 {
+	long end;
+
 	avoid_upper_half();
 	sleep_ms(SETTLE_MS);
-	memset(shared, 0, sizeof(*shared));
+	shared->runs = shared->misplaced = 0;
 	sleep_ms(WATCH_MS);
-	if (shared->runs < 100)
-		return fail("only %ld runs", shared->runs);
+	end = now_ms() + PATIENCE_MS;
+	while (shared->runs < ENOUGH_RUNS && now_ms() < end)
+		sleep_ms(SAMPLE_MS);
+	if (shared->runs < ENOUGH_RUNS)
+		return fail("%ld runs only", shared->runs);
 	if (shared->misplaced)
 		return fail("%ld of %ld on avoided CPUs", shared->misplaced, shared->runs);
 	return PASS;
@@ -692,7 +699,7 @@ static void run_case(const char *name, enum outcome (*test)(void))
 	enum outcome outcome;
 
 	avoid_none();
-	memset(shared, 0, sizeof(*shared));
+	shared->runs = shared->misplaced = 0;
 	outcome = test();
 	stop_tasks();
 	printf("%s %s%s%s\n", words[outcome], name, outcome == FAIL ? ": " : "",
