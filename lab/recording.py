@@ -122,7 +122,7 @@ class RecordingWriter:
 
     def __init__(self, directory: Path, plan: LabPlan, topology_text: str, about: Mapping[str, Any]) -> None:
         self.directory = directory
-        _claim_directory(directory)
+        claim_directory(directory)
         for node in plan.nodes:
             (directory / "guests" / node.name).mkdir(parents=True)
         (directory / "host").mkdir()
@@ -162,7 +162,8 @@ class RecordingWriter:
         return self.directory / "guests" / node / name
 
 
-def _claim_directory(directory: Path) -> None:
+def claim_directory(directory: Path) -> None:
+    """Make the directory of a new recording. Raises InputError where it cannot be, or holds anything."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         occupied = any(path.name != "lost" for path in directory.iterdir())

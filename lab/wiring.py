@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 from lab.adapters.commands import ProcessCommands
@@ -15,8 +16,10 @@ from lab.adapters.hosts import LibvirtHost, open_local_host, open_ssh_host
 from lab.adapters.hostvm import HostVm, HostVmParts
 from lab.adapters.keys import make_key_pair
 from lab.adapters.kvmprobe import KvmVerdict, ProbeGuest, probe_kvm, refused_at_once
+from lab.adapters.libvirt import LibvirtHypervisor
 from lab.adapters.nested import NestedHost
-from lab.artifacts.cache import Cache, cache_root
+from lab.artifacts.builtonly import BuiltOnly
+from lab.artifacts.cache import Cache
 from lab.artifacts.catalogue import read_kernel_catalogue
 from lab.artifacts.images import ensure_image
 from lab.artifacts.kernels import ensure_kernel, host_kernel_plan
@@ -25,6 +28,8 @@ from lab.artifacts.probe import ensure_probe
 from lab.artifacts.toolbox import ensure_toolbox
 from lab.artifacts.workshop import Workshop
 from lab.errors import InputError
+from lab.places import Places
+from lab.plan.assume import HOST_VM_MEMORY_MIB, host_vm_pcpu_count
 from lab.plan.decide import plan_lab
 from lab.plan.facts import HostFacts
 from lab.plan.labplan import LabPlan
@@ -33,40 +38,7 @@ from lab.run.ports import Host, Launch, Narrator
 from lab.run.records import LabRecord, LabRecords, new_lab_id
 from lab.topology.model import Topology
 
-#: pCPUs of a host VM under emulation: as many as this machine has for contention, and one for housekeeping.
-_HOUSEKEEPING_VCPUS = 1
-_HOST_VM_MEMORY_MIB = 3072
 _REMOTE_STORE = "/var/lib/paravirt-lab"
-
-
-@dataclass(frozen=True)
-class Places:
-    """Directories the lab uses on this machine."""
-
-    state_dir: Path
-    cache_dir: Path
-    images_dir: Path
-    topologies_dir: Path
-
-
-def find_places(environ: Mapping[str, str]) -> Places:
-    """Directories as the environment says, else by XDG; as root below /var, which QEMU's own user can reach."""
-    is_root = os.geteuid() == 0
-    checkout = Path(__file__).resolve().parent.parent
-    return Places(
-        state_dir=_state_root(environ, Path.home(), is_root),
-        cache_dir=cache_root(environ, Path.home(), is_root),
-        images_dir=checkout / "images",
-        topologies_dir=checkout / "topologies",
-    )
-
-
-def _state_root(environ: Mapping[str, str], home: Path, is_root: bool) -> Path:
-    if chosen := environ.get("LAB_STATE_DIR"):
-        return Path(chosen).resolve()
-    if xdg := environ.get("XDG_STATE_HOME"):
-        return Path(xdg).resolve() / "paravirt-lab"
-    return Path("/var/lib/paravirt-lab") if is_root else home / ".local/state/paravirt-lab"
 
 
 class Wiring:
@@ -81,6 +53,13 @@ class Wiring:
         self.records = LabRecords(places.state_dir)
         self.host_vm = HostVm(places.state_dir / "host", narrator)
 
+    def only_built(self) -> Wiring:
+        """The same, but nothing is ever built: whatever needs that raises NotBuiltError."""
+        other = copy(self)
+        cache = BuiltOnly(self.places.cache_dir, self.workshop.progress)
+        other.workshop = replace(self.workshop, cache=cache)
+        return other
+
     # hosts
 
     def resolve_where(self, where: str) -> str:
@@ -91,7 +70,7 @@ class Wiring:
 
     def kvm_verdict(self) -> KvmVerdict:
         """Whether this machine's KVM runs the lab's guest kernel; booted once per boot of this machine."""
-        return refused_at_once() or probe_kvm(self._probe_guest(), self.places.state_dir / "kvm-probe.json")
+        return refused_at_once() or probe_kvm(self._probe_guest(), self.places.kvm_verdict)
 
     def _probe_guest(self) -> ProbeGuest:
         kernel = ensure_kernel(self.workshop, host_kernel_plan(self.places.images_dir))
@@ -146,6 +125,14 @@ class Wiring:
         finally:
             host.close()
 
+    def local_libvirt_versions(self) -> tuple[str, str]:
+        """Versions of this machine's libvirt and its QEMU. Raises HostError where libvirt does not answer."""
+        libvirt = LibvirtHypervisor("qemu:///system")
+        try:
+            return libvirt.versions()
+        finally:
+            libvirt.close()
+
     def _local_store(self) -> Path:
         return self.places.state_dir
 
@@ -160,8 +147,8 @@ class Wiring:
             init_binary=str(probe.init),
             probe=str(probe.pvprobe),
             accelerator="qemu",
-            vcpus=(os.cpu_count() or 1) + _HOUSEKEEPING_VCPUS,
-            memory_mib=_HOST_VM_MEMORY_MIB,
+            vcpus=host_vm_pcpu_count(os.cpu_count() or 1),
+            memory_mib=HOST_VM_MEMORY_MIB,
         )
 
     # plans and launches

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
 from lab.adapters.agent import ProcessAgent
 from lab.adapters.libvirt import LibvirtHypervisor
@@ -119,13 +120,17 @@ def open_ssh_host(
 
 
 def _libvirt_uri(target: str, ssh_config: Path | None) -> str:
-    # libvirt's ssh transport takes no configuration file, but it takes another command in place of ssh.
+    # libvirt's ssh transport takes no configuration file, but it takes another command in place of ssh. And the
+    # one it starts itself would die of the terminal's Ctrl-C, together with all hope of cleaning up.
+    apart = str(files("lab.adapters").joinpath("ssh_apart.sh"))
     if ssh_config is None:
-        return f"qemu+ssh://{target}/system"
+        return f"qemu+ssh://{target}/system?command={quote(apart)}&no_tty=1"
     wrapper = ssh_config.with_name(ssh_config.name + ".ssh")
-    wrapper.write_text(f'#!/bin/sh\nexec ssh -F {shlex.quote(str(ssh_config))} -o BatchMode=yes "$@"\n')
+    wrapper.write_text(
+        f'#!/bin/sh\nexec {shlex.join([apart, "-F", str(ssh_config)])} -o BatchMode=yes "$@"\n'
+    )
     wrapper.chmod(0o700)
-    return f"qemu+ssh://{target}/system?command={wrapper}&no_tty=1"
+    return f"qemu+ssh://{target}/system?command={quote(str(wrapper))}&no_tty=1"
 
 
 def read_host_facts(

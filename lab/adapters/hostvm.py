@@ -260,7 +260,12 @@ class HostVm:
         ]
         try:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+                argv,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout_s,
+                check=False,
+                start_new_session=True,  # Ctrl-C in the terminal is for the lab to handle, in order
             )
         except subprocess.TimeoutExpired:
             return False

@@ -62,7 +62,7 @@ def refused_at_once() -> KvmVerdict | None:
 def probe_kvm(guest: ProbeGuest, cache: Path) -> KvmVerdict:
     """Boot `guest` under KVM, unless `cache` holds a verdict for this very machine, kernel and guest."""
     fingerprint = _fingerprint(guest)
-    known = _read(cache)
+    known = read_verdict(cache)
     if known is not None and known.fingerprint == fingerprint:
         return known
     verdict = _boot(guest, fingerprint)
@@ -72,16 +72,21 @@ def probe_kvm(guest: ProbeGuest, cache: Path) -> KvmVerdict:
 
 
 def _fingerprint(guest: ProbeGuest) -> str:
-    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     files = (guest.kernel, guest.root_image, guest.init_binary)
-    return " ".join([boot_id, platform.release(), platform.machine(), guest.emulator, *map(str, files)])
+    return " ".join([_boot_id(), platform.release(), platform.machine(), guest.emulator, *map(str, files)])
 
 
-def _read(cache: Path) -> KvmVerdict | None:
+def read_verdict(cache: Path) -> KvmVerdict | None:
+    """The last verdict, whatever guest it was found with; None where there is none of this boot of the machine."""
     try:
-        return KvmVerdict(**json.loads(cache.read_text()))
+        verdict = KvmVerdict(**json.loads(cache.read_text()))
     except (OSError, ValueError, TypeError):
         return None
+    return verdict if verdict.fingerprint.startswith(_boot_id()) else None
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def _boot(guest: ProbeGuest, fingerprint: str) -> KvmVerdict:

@@ -28,6 +28,7 @@ class LocalShell:
                 errors="replace",
                 timeout=timeout_s,
                 check=False,
+                start_new_session=True,  # Ctrl-C in the terminal is for the lab to handle, in order
             )
         except subprocess.TimeoutExpired:
             raise CommandFailed(f"{self.name}: `{command}` did not end within {timeout_s} s") from None

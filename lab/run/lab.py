@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -66,6 +66,8 @@ class Surroundings:
     launch: Launch
     make_keys: KeyMaker
     narrator: Narrator
+    #: Entered around the ending of a lab: whoever can be interrupted holds interrupts back in it.
+    uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def read_console_tail(host: Host, path: str) -> str:
@@ -87,7 +89,8 @@ def open_lab(host: Host, plan: LabPlan, around: Surroundings, journal: Journal) 
     finally:
         kept = any(one.lab_id == record.lab_id and one.state is LabState.UP for one in around.records.all())
         if not kept:
-            end_lab(host, around.records, record)
+            with around.uninterrupted():
+                end_lab(host, around.records, record)
 
 
 def _make(

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab check`: judge a recording again, offline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli.desk import desk_of
+from lab.cli.parameters import JsonOption, JunitOption
+
+
+def check(
+    ctx: typer.Context,
+    recording: Annotated[Path, typer.Argument(metavar="RECORDING", help="The directory of a recording.")],
+    expect: Annotated[
+        Path | None,
+        typer.Option("--expect", metavar="TOPOLOGY", help="Judge by this topology's expectations instead."),
+    ] = None,
+    as_json: JsonOption = False,
+    junit: JunitOption = None,
+) -> int:
+    """Judge a recording again. Needs neither the host nor the topology."""
+    from lab.cli.judging import judge_recording, tell
+
+    return tell(desk_of(ctx), judge_recording(recording, expect), as_json=as_json, junit=junit)

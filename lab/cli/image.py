@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab image`: root images of guests and of the host VM."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from lab.cli.desk import desk_of
+from lab.cli.parameters import JsonOption
+
+
+class Kind(StrEnum):
+    """Whose root image."""
+
+    GUEST = "guest"
+    HOST = "host"
+
+
+def build(ctx: typer.Context, kind: Annotated[Kind, typer.Argument(help="Whose image.")]) -> None:
+    """Build a root image."""
+    from lab.artifacts.images import ensure_image
+
+    desk = desk_of(ctx)
+    image = ensure_image(desk.wiring.workshop, "guest" if kind is Kind.GUEST else "host")
+    desk.print(f"{kind.value} {image.image}")
+
+
+def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """List root images and emulator toolboxes that are built."""
+    from lab.artifacts.listing import list_images
+    from lab.cli.listings import print_listed
+
+    desk = desk_of(ctx)
+    print_listed(desk, list_images(desk.cache), as_json)

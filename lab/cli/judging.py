@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Judging a recording and telling what came out: the end of `lab run`, and all of `lab check`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lab.cli.desk import Desk
+from lab.errors import ExitCode, InputError
+from lab.judge.document import judgement_json
+from lab.judge.evaluate import judge
+from lab.judge.exitcode import exit_code_for
+from lab.judge.junit import render_junit
+from lab.judge.table import render_phase_table, render_summary, render_verdicts
+from lab.judge.verdict import Judgement
+from lab.measure.derive import measure_recording
+from lab.measure.windows import Measurements
+from lab.plan.expectations import plan_expectation
+from lab.plan.labplan import LabPlan
+from lab.recording import Recording
+from lab.topology.decode import read_topology
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A recording and what the judge said about it."""
+
+    directory: Path
+    plan: LabPlan
+    measurements: Measurements
+    judgement: Judgement
+
+
+def judge_recording(directory: Path, expect: Path | None = None) -> Judged:
+    """Judge the recording by its own plan, or by the expectations of the topology `expect`.
+
+    Raises RecordingError where it cannot be read.
+    """
+    recording = Recording(directory)
+    plan = recording.plan()
+    if expect is not None:
+        plan = _with_expectations(plan, expect)
+    measurements = measure_recording(recording, plan)
+    return Judged(directory, plan, measurements, judge(plan, measurements))
+
+
+def _with_expectations(plan: LabPlan, path: Path) -> LabPlan:
+    topology = read_topology(path)
+    expectations = tuple(plan_expectation(topology, spec) for spec in topology.expectations)
+    measure = replace(plan.measure, disagreement_pct=topology.measure.disagreement)
+    return replace(plan, expectations=expectations, measure=measure)
+
+
+def tell(desk: Desk, judged: Judged, *, as_json: bool, junit: Path | None) -> ExitCode:
+    """Print the judgement, keep it in the recording, write JUnit where it is wanted; the exit code."""
+    document = judgement_json(judged.plan, judged.measurements, judged.judgement)
+    _keep(desk, judged.directory / "verdicts.json", json.dumps(document, indent=2) + "\n")
+    if junit is not None:
+        _write(junit, render_junit(judged.plan, judged.judgement))
+    if as_json:
+        desk.print_json({**document, "recording": str(judged.directory)})
+    else:
+        desk.print(render_judged(judged))
+    return exit_code_for(judged.judgement.outcome)
+
+
+def render_judged(judged: Judged) -> str:
+    """Table, verdicts and summary as text."""
+    verdicts = render_verdicts(judged.judgement)
+    parts = [render_phase_table(judged.plan, judged.measurements), *([verdicts] if verdicts else [])]
+    return "\n".join([*parts, render_summary(judged.judgement)]) + f"\nrecording: {judged.directory}\n"
+
+
+def _keep(desk: Desk, path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:  # somebody else's recording may be read-only; judging it is fine all the same
+        desk.terminal.say(f"{path}: not written: {error.strerror}")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None

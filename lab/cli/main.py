@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The `lab` command: its verbs, put together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from lab import __version__
+from lab.cli import (
+    check,
+    doctor,
+    down,
+    exec_,
+    gc,
+    host,
+    image,
+    kernel,
+    knob,
+    load,
+    plan,
+    prepare,
+    run_,
+    schema,
+    ssh,
+    status,
+    up,
+)
+from lab.cli.desk import MakeWiring, make_desk, make_real_wiring
+from lab.cli.endings import guarded
+
+app = typer.Typer(
+    name="lab",
+    help="Overcommitted KVM guests from a topology file, with steal and preemption as assertions.",
+    epilog="Exit status: 0 passed, 1 an expectation failed, 2 bad input, 3 host unfit, 4 the lab failed, "
+    "5 undecided, 130 interrupted.",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+def _group(name: str, about: str) -> typer.Typer:
+    group = typer.Typer(help=about, rich_markup_mode=None, no_args_is_help=True, add_completion=False)
+    app.add_typer(group, name=name)
+    return group
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"lab {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+#: What comes after a command's own words is not the lab's to read.
+_FOREIGN_WORDS = {"ignore_unknown_options": True}
+
+app.command("doctor")(guarded(doctor.doctor))
+app.command("plan")(guarded(plan.plan))
+app.command("schema")(guarded(schema.schema))
+app.command("prepare")(guarded(prepare.prepare))
+app.command("run")(guarded(run_.run))
+app.command("check")(guarded(check.check))
+app.command("up")(guarded(up.up))
+app.command("status")(guarded(status.status))
+app.command("ssh", context_settings=_FOREIGN_WORDS)(guarded(ssh.ssh))
+app.command("exec", context_settings=_FOREIGN_WORDS)(guarded(exec_.exec_))
+app.command("down")(guarded(down.down))
+app.command("gc")(guarded(gc.gc))
+
+_knob = _group("knob", "Read and write knobs of a running lab.")
+_knob.command("get")(guarded(knob.get))
+_knob.command("set")(guarded(knob.set_))
+_knob.command("list")(guarded(knob.list_))
+_load = _group("load", "Start and stop loads of a running lab.")
+_load.command("start")(guarded(load.start))
+_load.command("stop")(guarded(load.stop))
+_kernel = _group("kernel", "Build and list kernels.")
+_kernel.command("build")(guarded(kernel.build))
+_kernel.command("list")(guarded(kernel.list_))
+_image = _group("image", "Build and list root images.")
+_image.command("build")(guarded(image.build))
+_image.command("list")(guarded(image.list_))
+_host = _group("host", "The host VM that the lab owns.")
+_host.command("up")(guarded(host.up))
+_host.command("down")(guarded(host.down))
+_host.command("status")(guarded(host.status))
+
+
+def run(argv: Sequence[str] | None = None, make_wiring: MakeWiring = make_real_wiring) -> NoReturn:
+    """The console script: run one command and exit."""
+    desk = make_desk(make_wiring)
+    desk.interrupts.install()
+    app(args=sys.argv[1:] if argv is None else list(argv), prog_name="lab", obj=desk)
+    raise AssertionError("a command ends by an exit code")

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Parameters that several verbs share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+TopologyFile = Annotated[Path, typer.Argument(metavar="TOPOLOGY", help="A topology file.")]
+HostOption = Annotated[
+    str | None,
+    typer.Option(
+        "--host",
+        metavar="WHERE",
+        help="Where the guests run: auto, local, nested or ssh://user@host. Default: what the topology says.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+JunitOption = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Also write the verdicts as JUnit XML.")
+]
+LabOption = Annotated[
+    str | None,
+    typer.Option("--lab", metavar="NAME", help="Name or id of the lab. Default: the only one that is up."),
+]
+NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A node of the lab.")]

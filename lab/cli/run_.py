@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab run`: the whole experiment, from topology to verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.desk import Desk, desk_of
+from lab.cli.parameters import HostOption, JsonOption, JunitOption, TopologyFile
+
+if TYPE_CHECKING:
+    from lab.plan.labplan import LabPlan
+    from lab.run.ports import Host, Launch
+    from lab.topology.model import Topology
+
+
+def run(
+    ctx: typer.Context,
+    topology: TopologyFile,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            "--record",
+            metavar="DIR",
+            help="Directory of the recording, new or empty. Default: a fresh one under the state directory.",
+        ),
+    ] = None,
+    host: HostOption = None,
+    as_json: JsonOption = False,
+    junit: JunitOption = None,
+) -> int:
+    """Run an experiment and judge it.
+
+    Brings the topology up, runs its phases, records, judges, and takes everything down again.
+    """
+    from lab.cli.asked import asked_where, read_asked
+    from lab.cli.judging import judge_recording, tell
+    from lab.recording import claim_directory
+
+    desk = desk_of(ctx)
+    asked = read_asked(topology, desk.places)
+    where = asked_where(host, asked)
+    directory = record or _fresh_directory(desk.places.state_dir, asked.name)
+    claim_directory(directory)
+    desk.terminal.say(f"recording: {directory}")
+    _experiment(desk, asked, desk.wiring.resolve_where(where), directory)
+    return tell(desk, judge_recording(directory), as_json=as_json, junit=junit)
+
+
+def _experiment(desk: Desk, topology: Topology, where: str, directory: Path) -> None:
+    from lab.run.experiment import run_experiment
+
+    @contextmanager
+    def open_host() -> Iterator[tuple[Host, LabPlan]]:
+        with desk.wiring.open_host(where) as host:
+            yield host, desk.wiring.plan(topology, host.facts)
+
+    run_experiment(open_host, desk.surroundings(_launch(desk, topology, where)), topology.text, directory)
+    desk.terminal.end_step()
+
+
+def _launch(desk: Desk, topology: Topology, where: str) -> Launch:
+    """Built with the host's facts at hand: they decide how guest kernels are configured."""
+    with desk.wiring.open_host(where) as host:
+        return desk.wiring.launch(desk.wiring.plan(topology, host.facts))
+
+
+def _fresh_directory(state_dir: Path, name: str) -> Path:
+    stem = state_dir / "recordings" / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    candidate, number = stem, 1
+    while candidate.exists():
+        number += 1
+        candidate = stem.with_name(f"{stem.name}-{number}")
+    return candidate

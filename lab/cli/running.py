@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A lab that is up, found again by its record: its plan, its keys, and ways into its guests."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.cli.desk import Desk
+from lab.cli.sshconfig import GuestLogin, render_ssh_config
+from lab.errors import HostError, InputError, LabFailure
+from lab.plan.labplan import LabPlan, parse_plan_json
+from lab.run.ports import Host, Shell
+from lab.run.records import LabRecord
+
+
+@dataclass(frozen=True)
+class RunningLab:
+    """`host_keys` maps a node to the public key that its guest presents."""
+
+    record: LabRecord
+    plan: LabPlan
+    directory: Path
+    host_keys: dict[str, str]
+
+    @property
+    def key_file(self) -> Path:
+        """The private key that opens the guests."""
+        return self.directory / "key"
+
+    def check_node(self, node: str) -> None:
+        """Raise InputError unless the lab has the node."""
+        names = [one.name for one in self.plan.nodes]
+        if node not in names:
+            near = difflib.get_close_matches(node, names, n=1)
+            meant = f"; did you mean {near[0]}?" if near else f" (it has: {', '.join(names)})"
+            raise InputError(f"lab {self.plan.name} has no node {node!r}{meant}")
+
+    def shell(self, host: Host, node: str) -> Shell:
+        """A shell in a guest, through its host."""
+        self.check_node(node)
+        return host.guest_shell(self.plan.node(node).address, self.key_file, self.host_keys[node])
+
+
+def find_running(desk: Desk, name: str | None) -> RunningLab:
+    """The lab that is up under this name or id, or the only one. Raises InputError, LabFailure if it is damaged."""
+    record = desk.records.find(name)
+    directory = desk.records.directory(record.lab_id)
+    try:
+        plan = parse_plan_json((directory / "plan.json").read_bytes())
+        lines = (directory / "host_keys").read_text().splitlines()
+    except (OSError, ValueError) as error:
+        raise LabFailure(
+            f"lab {record.name} ({record.lab_id}): its files in {directory} cannot be read: {error}",
+            f"`lab down {record.lab_id}` ends it",
+        ) from None
+    return RunningLab(record, plan, directory, dict(line.split(" ", 1) for line in lines))
+
+
+@contextmanager
+def open_running_host(desk: Desk, lab: RunningLab) -> Iterator[Host]:
+    """The host of a lab that is up. Raises HostError where it does not run any more."""
+    with desk.wiring.reopen_host(lab.record) as host:
+        if host is None:
+            raise HostError(
+                f"lab {lab.plan.name}: the host VM that it was on does not run any more",
+                f"`lab down {lab.record.lab_id}` forgets the lab",
+            )
+        yield host
+
+
+@contextmanager
+def open_guest(desk: Desk, lab: RunningLab, node: str) -> Iterator[Shell]:
+    """A shell in a guest of a lab that is up."""
+    lab.check_node(node)
+    with open_running_host(desk, lab) as host:
+        shell = lab.shell(host, node)
+        try:
+            yield shell
+        finally:
+            shell.close()
+
+
+def write_ssh_config(desk: Desk, lab: RunningLab) -> Path:
+    """An OpenSSH configuration in which every node is a host by its name; for `lab ssh`, scp, rsync."""
+    logins = [GuestLogin(node.name, node.address, lab.host_keys[node.name]) for node in lab.plan.nodes]
+    known_hosts, config = lab.directory / "known_hosts", lab.directory / "ssh_config"
+    known_hosts.write_text("".join(f"{one.address} {one.host_key}\n" for one in logins))
+    config.write_text(render_ssh_config(logins, lab.key_file, known_hosts, _proxy(desk, lab)))
+    return config
+
+
+def _proxy(desk: Desk, lab: RunningLab) -> tuple[str, ...]:
+    """The ssh command that reaches the lab's host; empty where that is this machine."""
+    where = lab.record.where
+    if where == "nested":
+        return ("ssh", "-F", str(desk.wiring.host_vm.ssh_config), "lab-host")
+    if where.startswith("ssh://"):
+        config = os.environ.get("LAB_SSH_CONFIG")
+        return ("ssh", *(("-F", config) if config else ()), "-o", "BatchMode=yes", where)
+    return ()

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`lab up`: guests that stay until `lab down`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from lab.cli.desk import Desk, desk_of
+from lab.cli.parameters import HostOption, TopologyFile
+from lab.errors import Lost
+
+if TYPE_CHECKING:
+    from lab.plan.labplan import LabPlan
+    from lab.topology.model import Topology
+
+#: Labs lost while they come up before this gives in.
+_ATTEMPTS = 3
+
+
+def up(ctx: typer.Context, topology: TopologyFile, host: HostOption = None) -> None:
+    """Bring a topology up to work with.
+
+    It stays until `lab down`. Its knobs are set; loads and phases are yours.
+    """
+    from lab.cli.asked import asked_where, read_asked
+
+    desk = desk_of(ctx)
+    asked = read_asked(topology, desk.places)
+    where = asked_where(host, asked)
+    plan = _up_patiently(desk, asked, desk.wiring.resolve_where(where))
+    desk.print(render_next_steps(plan))
+
+
+def _up_patiently(desk: Desk, topology: Topology, where: str) -> LabPlan:
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _up_once(desk, topology, where)
+        except Lost as error:
+            desk.terminal.say(f"{error.message.splitlines()[0]}: trying again")
+    return _up_once(desk, topology, where)
+
+
+def _up_once(desk: Desk, topology: Topology, where: str) -> LabPlan:
+    from lab.run.events import Journal
+    from lab.run.lab import keep_lab, open_lab
+    from lab.run.phases import PhaseRunner
+
+    with desk.wiring.open_host(where) as host:
+        plan = desk.wiring.plan(topology, host.facts)
+        around = desk.surroundings(desk.wiring.launch(plan))
+        with open_lab(host, plan, around, Journal()) as lab:
+            PhaseRunner(lab, desk.narrator, lambda _stats: None).set_knobs(plan.knobs)
+            keep_lab(around, lab)
+    return plan
+
+
+def render_next_steps(plan: LabPlan) -> str:
+    """What is up, and what can be done with it."""
+    node = plan.nodes[0].name
+    lines = [f"lab {plan.name} ({plan.lab_id}) is up on {plan.host.where}", ""]
+    lines += [f"  {one.name:<16} {one.address}" for one in plan.nodes]
+    lines += ["", f"  lab ssh {node}", f"  lab exec {node} -- cat /proc/stat", f"  lab knob list {node}"]
+    lines += [f"  lab load start {name}" for name in dict.fromkeys(load.name for load in plan.loads)]
+    return "\n".join([*lines, f"  lab down {plan.name}"]) + "\n"

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Directories that the lab uses on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.artifacts.cache import cache_root
+
+
+@dataclass(frozen=True)
+class Places:
+    """State (labs, keys, recordings), cache (what was built), and what comes with the project."""
+
+    state_dir: Path
+    cache_dir: Path
+    images_dir: Path
+    topologies_dir: Path
+
+    @property
+    def kvm_verdict(self) -> Path:
+        """Where the last verdict about this machine's KVM is kept."""
+        return self.state_dir / "kvm-probe.json"
+
+
+def find_places(environ: Mapping[str, str]) -> Places:
+    """Directories as the environment says, else by XDG; as root below /var, which QEMU's own user can reach."""
+    is_root = os.geteuid() == 0
+    checkout = Path(__file__).resolve().parent.parent
+    return Places(
+        state_dir=_state_root(environ, Path.home(), is_root),
+        cache_dir=cache_root(environ, Path.home(), is_root),
+        images_dir=checkout / "images",
+        topologies_dir=checkout / "topologies",
+    )
+
+
+def _state_root(environ: Mapping[str, str], home: Path, is_root: bool) -> Path:
+    if chosen := environ.get("LAB_STATE_DIR"):
+        return Path(chosen).resolve()
+    if xdg := environ.get("XDG_STATE_HOME"):
+        return Path(xdg).resolve() / "paravirt-lab"
+    return Path("/var/lib/paravirt-lab") if is_root else home / ".local/state/paravirt-lab"
