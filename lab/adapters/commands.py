@@ -9,7 +9,8 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.artifacts.ports import Arguments
@@ -38,7 +39,7 @@ def render_command(argv: Arguments, cwd: Path | None, env: Mapping[str, str] | N
 
 
 class ProcessCommands:
-    """Commands as processes, each in its own process group, which does not outlive the call."""
+    """Commands as processes, each in a process group that outlives neither the call nor this process."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._base = base_environment(os.environ if environ is None else environ)
@@ -60,8 +61,8 @@ class ProcessCommands:
             sink.write(f"$ {command}\n".encode())
             sink.flush()
             start = sink.tell()
-            process = self._start(argv, what, cwd, env, sink.fileno(), subprocess.STDOUT)
-            status = _wait(process, timeout_s, watch)
+            with self._started(argv, what, cwd, env, sink.fileno(), subprocess.STDOUT) as process:
+                status = _wait(process, timeout_s, watch)
         if status != 0:
             raise _failed(what, command, status, timeout_s, _text_from(log, start), log)
 
@@ -75,20 +76,20 @@ class ProcessCommands:
         timeout_s: float = 60,
     ) -> str:
         """What `argv` writes to its standard output; see `lab.artifacts.ports.Commands`."""
-        process = self._start(argv, what, cwd, env, subprocess.PIPE, subprocess.PIPE)
-        try:
+        stdout, stderr, status = b"", b"", None
+        with (
+            self._started(argv, what, cwd, env, subprocess.PIPE, subprocess.PIPE) as process,
+            contextlib.suppress(subprocess.TimeoutExpired),
+        ):
             stdout, stderr = process.communicate(timeout=timeout_s)
-            status: int | None = process.returncode
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            _end_group(process)
+            status = process.returncode
         if status != 0:
-            text = "" if status is None else stderr.decode(errors="replace")
+            text = stderr.decode(errors="replace")
             raise _failed(what, render_command(argv, cwd, env), status, timeout_s, text, None)
         return stdout.decode(errors="replace")
 
-    def _start(
+    @contextmanager
+    def _started(
         self,
         argv: Arguments,
         what: str,
@@ -96,47 +97,76 @@ class ProcessCommands:
         env: Mapping[str, str] | None,
         stdout: int,
         stderr: int,
-    ) -> subprocess.Popen[bytes]:
-        try:
-            return subprocess.Popen(
-                [str(word) for word in argv],
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                cwd=cwd,
-                env={**self._base, **(env or {})},
-                process_group=0,
-            )
-        except FileNotFoundError:
-            raise HostError(
-                f"{what}: the program {argv[0]} is not installed", "run `lab doctor` to see what is missing"
-            ) from None
-        except OSError as error:
-            raise HostError(f"{what}: cannot start {argv[0]}: {error.strerror}") from None
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        with _open_process_group() as group:
+            try:
+                process = subprocess.Popen(
+                    [str(word) for word in argv],
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    cwd=cwd,
+                    env={**self._base, **(env or {})},
+                    process_group=group,
+                )
+            except FileNotFoundError:
+                raise HostError(
+                    f"{what}: the program {argv[0]} is not installed", "`lab doctor` says what is missing"
+                ) from None
+            except OSError as error:
+                raise HostError(f"{what}: cannot start {argv[0]}: {error.strerror}") from None
+            try:
+                yield process
+            finally:
+                os.killpg(group, signal.SIGKILL)
+                _reap(process)
+
+
+@contextmanager
+def _open_process_group() -> Iterator[int]:
+    """A process group that is killed when the block ends, or when this process ends in whatever way.
+
+    Its leader holds the reading end of a pipe whose only writer is this process: end of file means that
+    this process is gone, and then the leader kills the group, itself included.
+    """
+    reader, writer = os.pipe()
+    try:
+        leader = subprocess.Popen(
+            ["/bin/sh", "-c", "read -r _; kill -KILL 0"],
+            stdin=reader,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )
+    finally:
+        os.close(reader)
+    try:
+        yield leader.pid
+    finally:
+        os.killpg(leader.pid, signal.SIGKILL)
+        leader.wait()
+        os.close(writer)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    process.wait()
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 def _wait(process: subprocess.Popen[bytes], timeout_s: float, watch: Callable[[], None] | None) -> int | None:
-    """The exit status, or None when the time was up. Nothing of the process group is left either way."""
+    """The exit status, or None when the time was up."""
     end = time.monotonic() + timeout_s
     next_watch = 0.0
-    try:
-        while process.poll() is None:
-            if time.monotonic() > end:
-                return None
-            if watch and time.monotonic() >= next_watch:
-                watch()
-                next_watch = time.monotonic() + _WATCH_S
-            time.sleep(_POLL_S)
-        return process.returncode
-    finally:
-        _end_group(process)
-
-
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the process group and reap its leader."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    while process.poll() is None:
+        if time.monotonic() > end:
+            return None
+        if watch and time.monotonic() >= next_watch:
+            watch()
+            next_watch = time.monotonic() + _WATCH_S
+        time.sleep(_POLL_S)
+    return process.returncode
 
 
 def _text_from(log: Path, start: int) -> str:

@@ -239,7 +239,7 @@ class _Job:
             raise BuildFailed(f"kernel {self.plan.name}: config did not stick:\n{lines}", f"see {log}")
 
     def _compile(self, work: Path, log: Path) -> None:
-        meter = _Meter(self.workshop, log, log.stat().st_size, _last_work_count(self.workshop))
+        meter = _Meter(self.workshop, log, log.stat().st_size, _expected_work(self.workshop, self.plan))
         self._run_make(work, log, ("vmlinux", Path(self.arch.image).name), "compiling", meter.watch)
 
     def _keep(self, work: Path, directory: Path, log: Path) -> None:
@@ -291,12 +291,14 @@ class _Meter:
         self._progress.update(share, f"compiled {self._done} files in {seconds:.0f} s")
 
 
-def _last_work_count(workshop: Workshop) -> int | None:
-    """How much work the kernel last used was, None where nothing was built yet."""
-    for entry in workshop.cache.entries("kernel"):
-        about = json.loads((entry.path / "about.json").read_text())
-        if about.get("work"):
-            return int(about["work"])
+def _expected_work(workshop: Workshop, plan: KernelPlan) -> int | None:
+    """How much work the kernel last used was, of those with the same fragments if there is one; None where
+    nothing was built yet."""
+    fragments = [Path(path).name for path in plan.fragments]
+    built = [entry for entry in workshop.cache.entries("kernel") if "fragments" in entry.inputs]
+    alike = [entry for entry in built if [name for name, _ in entry.inputs["fragments"]] == fragments]
+    for entry in (*alike, *built):
+        return int(json.loads((entry.path / "about.json").read_text())["work"])
     return None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -76,6 +78,23 @@ def test_an_interrupt_kills_the_whole_group(log: Path, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         ProcessCommands().run(["sh", "-c", script], what="s", log=log, timeout_s=30, watch=interrupt)
     assert ends_soon(int((tmp_path / "pid").read_text()))
+
+
+def test_a_caller_that_is_killed_takes_its_commands_along(tmp_path: Path):
+    script = f"sleep 300 & echo $! > {tmp_path}/pid; wait"
+    program = (
+        "import sys; from pathlib import Path; from lab.adapters.commands import ProcessCommands\n"
+        f"ProcessCommands().run(['sh', '-c', {script!r}], what='s', log=Path(sys.argv[1]), timeout_s=99)"
+    )
+    caller = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "log")])
+    pid_file = tmp_path / "pid"
+    end = time.monotonic() + 30
+    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert is_running(int(pid_file.read_text()))
+    caller.kill()
+    caller.wait(10)
+    assert ends_soon(int(pid_file.read_text()))
 
 
 def test_death_by_a_signal_is_named(log: Path):
