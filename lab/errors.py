@@ -6,6 +6,7 @@
     │   ├── TopologyError     all problems of one file, each with its place
     │   └── RecordingError    a recording that cannot be read
     ├── HostError         exit 3: this machine or host cannot do it
+    ├── UndecidedError    exit 5: a measurement that must neither pass nor fail anything
     └── LabFailure        exit 4: the lab itself failed
         ├── PatchRejected     a kernel patch does not apply
         ├── BuildFailed       a kernel, image or tool did not build
@@ -88,7 +89,13 @@ class HostError(LabError):
     exit_code = ExitCode.HOST_UNFIT
 
 
-class LabFailure(LabError):
+class UndecidedError(LabError):
+    """A measurement that was to decide something cannot: the message has the reasons."""
+
+    exit_code = ExitCode.UNDECIDED
+
+
+class LabFailure(LabError):  # noqa: N818 (everything below it is a failure too)
     """The lab itself failed: neither the input nor a verdict."""
 
 

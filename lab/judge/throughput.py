@@ -27,14 +27,16 @@ def evaluate_throughput(expectation: ExpectationPlan, evidence: Evidence) -> Ite
     """One verdict for the load; bounds are ratios. `expectation.phases` is (phase, baseline)."""
     load, (phase, baseline) = str(expectation.load), expectation.phases
     rates = [work_per_s(evidence.tasks(load, name)) for name in (phase, baseline)]
-    doubts = join_reasons(doubt for name in (phase, baseline) for doubt in _doubts(evidence, load, name))
+    doubts = join_reasons(
+        doubt for name in (phase, baseline) for doubt in doubt_throughput(evidence, load, name)
+    )
     found = Finding(Outcome.UNDECIDED, _observe(*rates), doubts) if doubts else _decide(expectation, *rates)
     idle = render_idle_tasks(evidence.tasks(load, phase))
     observed = join_reasons(filter(None, (found.observed, idle)))
     yield Verdict(found.outcome, expectation.text, f"load {load}", phase, observed, found.reason)
 
 
-def _doubts(evidence: Evidence, load: str, phase: str) -> tuple[str, ...]:
+def doubt_throughput(evidence: Evidence, load: str, phase: str) -> tuple[str, ...]:
     """Doubts about the phase, else tasks that were not seen: a sum over fewer tasks is not comparable."""
     doubts = evidence.phase_doubts(phase)
     if doubts:

@@ -72,8 +72,10 @@ class Boot:
         journal: Journal,
         narrator: Narrator,
         console_tail: Callable[[str], str],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._host = host
+        self._monotonic = monotonic
         self._plan = plan
         self._guests = guests
         self._watch = watch
@@ -85,12 +87,12 @@ class Boot:
 
     def run(self) -> None:
         """Return when every guest's probe has spoken. Raises GuestLost or BootTimeout after the last attempt."""
-        started = time.monotonic()
+        started = self._monotonic()
         self._start(list(self._guests))
         while waiting := [name for name in self._guests if not self._watch.is_ready(name)]:
             self._watch.next_change(0.5)
             self._start(self._lost(waiting))
-        self._narrator.say(f"{len(self._guests)} guests up in {time.monotonic() - started:.1f} s")
+        self._narrator.say(f"{len(self._guests)} guests up in {self._monotonic() - started:.1f} s")
 
     def _start(self, names: Iterable[str]) -> None:
         with ThreadPoolExecutor(_PARALLEL_STARTS) as pool:
@@ -100,7 +102,7 @@ class Boot:
         files = self._guests[name]
         self._attempts[name] += 1
         self._host.hypervisor.create_domain(self.domain_xml(name))
-        self._deadlines[name] = time.monotonic() + BOOT_TIMEOUT_S
+        self._deadlines[name] = self._monotonic() + BOOT_TIMEOUT_S
         self._watch.guest(
             name, files.pid_file, files.paths.probe_socket, files.stream, files.paths.console_log
         )
@@ -132,6 +134,6 @@ class Boot:
         tail = f"; its console ends:\n{self._console_tail(name)}"
         if reason is not None:
             return GuestLost(f"guest {name} {reason} while booting{tail}")
-        if time.monotonic() > self._deadlines[name]:
+        if self._monotonic() > self._deadlines[name]:
             return BootTimeout(f"guest {name}: its probe did not speak within {BOOT_TIMEOUT_S} s{tail}")
         return None

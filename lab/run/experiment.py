@@ -67,16 +67,38 @@ def open_recording(lab: Lab, topology_text: str, directory: Path) -> Iterator[Re
         lab.journal.attach(writer.event)
         try:
             yield writer
+        except BaseException:
+            _fetch_what_is_left(lab, writer)
+            raise
+        else:
+            fetch_streams(lab, writer)
         finally:
             lab.journal.detach()
-            fetch_streams(lab, writer)
 
 
 def fetch_streams(lab: Lab, writer: RecordingWriter) -> None:
-    """Bring everything that the probes and consoles said into the recording; what cannot be had is left out."""
+    """Bring everything that the probes and consoles said so far into the recording; a missing file is left out.
+
+    Raises HostLost: a recording without its streams decides nothing.
+    """
+    _flush_probes(lab)
+    _fetch_files(lab, writer)
+
+
+def _fetch_what_is_left(lab: Lab, writer: RecordingWriter) -> None:
+    """The same after something failed, which is what is to be told then."""
     with suppress(LabError):
-        lab.watch.mark("fetch")  # makes the probe write out what it holds
-        lab.watch.mark_outside("fetch")
+        _flush_probes(lab)
+    with suppress(LabError):
+        _fetch_files(lab, writer)
+
+
+def _flush_probes(lab: Lab) -> None:
+    lab.watch.mark("fetch")
+    lab.watch.mark_outside("fetch")
+
+
+def _fetch_files(lab: Lab, writer: RecordingWriter) -> None:
     _fetch(lab, f"{lab.record.remote_dir}/host.stream", writer.host_path("probe.stream"))
     for name, files in lab.files.items():
         _fetch(lab, files.stream, writer.guest_path(name, "probe.stream"))
@@ -87,7 +109,7 @@ def fetch_streams(lab: Lab, writer: RecordingWriter) -> None:
 
 
 def _fetch(lab: Lab, source: str, target: Path) -> None:
-    with suppress(CommandFailed, Lost):
+    with suppress(CommandFailed):
         lab.host.shell.fetch(source, target)
 
 

@@ -28,8 +28,10 @@ def end_recorded(records: LabRecords, record: LabRecord, reopen: ReopenHost, nar
     """End one lab by its record; False where its host cannot be reached, and the record then stays."""
     try:
         with reopen(record) as host:
-            end_lab(host, records, record)
+            if end_lab(host, records, record):
+                return True
+            reason = f"the connection to {record.where} was lost"
     except HostError as error:
-        narrator.say(f"lab {record.name} ({record.lab_id}) is not ended: {error.message}")
-        return False
-    return True
+        reason = error.message
+    narrator.say(f"lab {record.name} ({record.lab_id}) is not ended: {reason}")
+    return False

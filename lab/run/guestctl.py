@@ -15,6 +15,10 @@ from lab.units import format_cpulist, parse_cpulist
 COMMAND_TIMEOUT_S = 120
 
 
+class KnobRefusedError(KnobError):
+    """There is no such knob, or the kernel did not take the value: nothing has changed."""
+
+
 @dataclass(frozen=True)
 class KnobChange:
     """A knob as it was and as it is, with the guest's CLOCK_MONOTONIC around the write."""
@@ -48,7 +52,7 @@ def _knob(shell: Shell, setting: KnobSetting, command: str) -> KnobChange:
         lines = shell.run(command, timeout_s=COMMAND_TIMEOUT_S).stdout.split("\n")
     except CommandFailed as error:
         said = error.message.splitlines()[-1]
-        raise KnobError(
+        raise KnobRefusedError(
             f"knob {setting.knob} on {setting.node}: {setting.path}, value {setting.value!r}: {said}",
             f"`lab exec {setting.node} -- cat {setting.path}` shows what the kernel has",
         ) from None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
@@ -68,6 +69,7 @@ class Surroundings:
     narrator: Narrator
     #: Entered around the ending of a lab: whoever can be interrupted holds interrupts back in it.
     uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext
+    monotonic: Callable[[], float] = time.monotonic
 
 
 def read_console_tail(host: Host, path: str) -> str:
@@ -81,6 +83,7 @@ def open_lab(host: Host, plan: LabPlan, around: Surroundings, journal: Journal) 
     """A lab that ends with the context, whatever happens in it, unless `keep_lab` gave it to the user."""
     remote = f"{host.facts.store_dir}/labs/{plan.lab_id}"
     with leases_locked(around.state_dir):
+        _end_left(host, around.records)
         check_leases(around.records, plan)
         record = around.records.create(plan, remote)
     try:
@@ -90,7 +93,11 @@ def open_lab(host: Host, plan: LabPlan, around: Surroundings, journal: Journal) 
         kept = any(one.lab_id == record.lab_id and one.state is LabState.UP for one in around.records.all())
         if not kept:
             with around.uninterrupted():
-                end_lab(host, around.records, record)
+                ended = end_lab(host, around.records, record)
+            if not ended:
+                around.narrator.say(
+                    f"the connection to {record.where} was lost: `lab gc` ends {record.lab_id}"
+                )
 
 
 def _make(
@@ -113,8 +120,8 @@ def _make(
     def console_tail(name: str) -> str:
         return read_console_tail(host, files[name].paths.console_log)
 
-    watch = Watch(agent, console_tail, outer)
-    boot = Boot(host, plan, files, watch, journal, around.narrator, console_tail)
+    watch = Watch(agent, console_tail, outer, around.monotonic)
+    boot = Boot(host, plan, files, watch, journal, around.narrator, console_tail, around.monotonic)
     boot.run()
     shells = _open_shells(host, plan, key_file, keys, stack)
     (local / "plan.json").write_text(render_plan_json(plan))
@@ -142,16 +149,30 @@ def keep_lab(around: Surroundings, lab: Lab) -> LabRecord:
     return around.records.update(lab.record, LabState.UP)
 
 
-def end_lab(host: Host | None, records: LabRecords, record: LabRecord) -> None:
+def end_lab(host: Host | None, records: LabRecords, record: LabRecord) -> bool:
     """End exactly what the record names, and forget it. `host` is None where the host itself is gone.
 
-    A domain or network of that name that carries another lab's id is left alone.
+    A domain or network of that name that carries another lab's id is left alone. False, and the record stays,
+    where the connection to the host was lost: nobody knows then whether the host is gone or lives on.
     """
     if host is not None:
         records.update(record, LabState.ENDING)
-        with suppress(HostLost):  # what was on it went with it
+        try:
             _end_on_host(host, record)
+        except BaseException as error:
+            records.update(record, LabState.LEFT)
+            if isinstance(error, HostLost):
+                return False
+            raise
     records.remove(record)
+    return True
+
+
+def _end_left(host: Host, records: LabRecords) -> None:
+    """End what could not be ended when the connection to this host was lost: it would contend with the new lab."""
+    for record in records.all():
+        if record.state is LabState.LEFT and record.where == host.facts.where:
+            end_lab(host, records, record)
 
 
 def _end_on_host(host: Host, record: LabRecord) -> None:

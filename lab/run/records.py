@@ -21,12 +21,14 @@ from lab.plan.labplan import LabPlan
 
 
 class LabState(StrEnum):
-    """`starting` and `running` belong to a process; `up` belongs to the user until `lab down`."""
+    """`starting` and `running` belong to a process; `up` belongs to the user until `lab down`. `left` belongs to
+    nobody: its host could not be reached when it was to be ended."""
 
     STARTING = "starting"
     RUNNING = "running"
     UP = "up"
     ENDING = "ending"
+    LEFT = "left"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class LabRecord:
 
     def is_orphan(self) -> bool:
         """Whether nobody will end this lab: its process is gone and the user was never given it."""
+        if self.state is LabState.LEFT:
+            return True
         if self.state is LabState.UP:
             return self.boot_id != read_boot_id()
         return not _is_alive(self.owner_pid, self.owner_start, self.boot_id)

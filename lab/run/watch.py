@@ -20,8 +20,15 @@ class Watch:
     `console_tail` gives the last lines of a guest's console; `outer` is the agent outside of the host VM.
     """
 
-    def __init__(self, agent: Agent, console_tail: Callable[[str], str], outer: Agent | None = None) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        console_tail: Callable[[str], str],
+        outer: Agent | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._agent = agent
+        self._monotonic = monotonic
         self._console_tail = console_tail
         self._outer = outer
         self._ready: dict[str, int] = {}
@@ -62,9 +69,9 @@ class Watch:
 
     def sleep(self, seconds: float) -> None:
         """Let time pass. Raises GuestLost as soon as any guest dies, HostLost if the host does."""
-        deadline = time.monotonic() + seconds
+        deadline = self._monotonic() + seconds
         self.raise_deaths()
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := deadline - self._monotonic()) > 0:
             self.next_change(min(left, 1.0))
             self.raise_deaths()
 

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A running lab, driven step by step: loads, knobs, measured windows. What it sees goes into a recording."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import InputError, LabError, Lost
+from lab.judge.evidence import Evidence
+from lab.judge.measured import MeasuredPhase
+from lab.measure.derive import measure_recording
+from lab.plan.knobs import plan_knob
+from lab.recording import Event, Recording, RecordingWriter
+from lab.run.experiment import fetch_streams, open_recording
+from lab.run.guestctl import COMMAND_TIMEOUT_S, KnobRefusedError, read_knob
+from lab.run.lab import Lab
+from lab.run.phases import PhaseRunner
+from lab.run.ports import CommandResult, Narrator, Shell
+
+#: A guest's samples leave it up to half a second after they were taken (images/probe/STREAM.md).
+DELIVERY_S = 1.0
+_CONSOLE_LINES = 25
+#: Losses of a lab after which it is not brought up again: an environment that loses this many is broken.
+MAX_OPENINGS = 3
+
+
+class LabSession:
+    """One lab that is up. Every method raises GuestLost or HostLost when its environment goes away."""
+
+    def __init__(self, lab: Lab, writer: RecordingWriter, narrator: Narrator) -> None:
+        self._lab = lab
+        self._writer = writer
+        self._runner = PhaseRunner(lab, narrator, writer.kvm_stats)
+        self._phases: dict[str, MeasuredPhase] = {}
+        self._clean_events = len(lab.journal.events)
+        #: Keep the recording when the session ends.
+        self.keep_recording = False
+        #: Not as it was brought up any more, and not to be mended: something was lost, or half done.
+        self.spoiled = False
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of all nodes."""
+        return tuple(node.name for node in self._lab.plan.nodes)
+
+    @property
+    def lab_id(self) -> str:
+        """The lab's id."""
+        return self._lab.plan.lab_id
+
+    @property
+    def recording(self) -> Path:
+        """The recording's directory."""
+        return self._writer.directory
+
+    @property
+    def phases(self) -> tuple[MeasuredPhase, ...]:
+        """Everything that was measured, in order."""
+        return tuple(self._phases.values())
+
+    def load(self, name: str) -> LoadHandle:
+        """A load of the topology. Raises InputError if there is none of that name."""
+        known = sorted({load.name for load in self._lab.plan.loads})
+        if name not in known:
+            raise InputError(
+                f"topology {self._lab.plan.name} has no load {name!r} (it has: {', '.join(known)})"
+            )
+        return LoadHandle(self, name)
+
+    def knob(self, node: str, name: str) -> KnobHandle:
+        """A knob by its name or its path in the guest. Raises InputError for an unknown node or knob."""
+        self._check_node(node)
+        plan_knob(node, name, "")
+        return KnobHandle(self, node, name)
+
+    def measure(self, phase: str, seconds: float, settle: float = 2.0) -> MeasuredPhase:
+        """Let `settle` seconds pass, then measure for `seconds`.
+
+        A name that was measured before gets a number, so that the recording keeps both.
+        """
+        name = self._new_phase_name(phase)
+        with self._watched():
+            self._lab.watch.sleep(settle)
+            self._runner.measure(name, seconds)
+            self._lab.watch.sleep(DELIVERY_S)
+            fetch_streams(self._lab, self._writer)
+            self._raise_losses()
+        recording = Recording(self.recording)
+        evidence = Evidence(self._lab.plan, measure_recording(recording, self._lab.plan))
+        tails = {node: _tail(recording.console(node)) for node in self.nodes}
+        self._phases[name] = MeasuredPhase(name, evidence, tails)
+        return self._phases[name]
+
+    def exec(
+        self, node: str, command: str, *, timeout_s: float = COMMAND_TIMEOUT_S, check: bool = True
+    ) -> CommandResult:
+        """Run a shell command in a guest. With `check`, a non-zero status raises CommandFailed."""
+        self._check_node(node)
+        with self._watched():
+            return self._lab.shells[node].run(command, timeout_s=timeout_s, check=check)
+
+    def console(self, node: str) -> str:
+        """Everything that the console of `node` has said so far."""
+        self._check_node(node)
+        with self._watched():
+            self._lab.host.shell.fetch(
+                self._lab.files[node].paths.console_log, self._writer.guest_path(node, "console.log")
+            )
+        return Recording(self.recording).console(node)
+
+    def is_usable(self) -> bool:
+        """Whether nothing of the lab was lost, also since it was last used."""
+        if not self.spoiled:
+            try:
+                with self._watched():
+                    self._raise_losses()
+            except Lost:
+                pass
+        return not self.spoiled
+
+    def _raise_losses(self) -> None:
+        self._lab.watch.next_change(0.01)
+        self._lab.watch.raise_deaths()
+
+    def reset(self) -> None:
+        """Stop the loads that were started and take back what was written to knobs, in reverse order.
+
+        Where that fails the session is spoiled, and the next user needs another lab.
+        """
+        if self.spoiled:
+            return
+        changes = self._changes()
+        try:
+            self._runner.stop_loads(sorted(self.running_loads()))
+            for event in reversed(changes):
+                if event.kind == "knob":
+                    self._restore(event)
+        except LabError:
+            self.spoiled = True
+        self._clean_events = len(self._lab.journal.events)
+
+    def running_loads(self) -> set[str]:
+        """Names of the loads that were started and not stopped."""
+        running: set[str] = set()
+        for event in self._changes():
+            if event.kind == "load-start":
+                running.add(event.data["load"])
+            elif event.kind == "load-stop":
+                running.discard(event.data["load"])
+        return running
+
+    def _changes(self) -> tuple[Event, ...]:
+        return self._lab.journal.events[self._clean_events :]
+
+    def _restore(self, event: Event) -> None:
+        self._runner.set_knobs([plan_knob(event.data["node"], event.data["knob"], event.data["old"])])
+
+    def change(self, what: Callable[[PhaseRunner], None]) -> None:
+        """Change something. If that fails midway, nobody knows what was done: the session is spoiled.
+
+        A kernel that refuses a knob's value has done nothing.
+        """
+        try:
+            what(self._runner)
+        except KnobRefusedError:
+            raise
+        except BaseException:
+            self.spoiled = True
+            raise
+
+    def read(self, node: str, work: Callable[[Shell], str]) -> str:
+        """Read something in a guest."""
+        with self._watched():
+            return work(self._lab.shells[node])
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except Lost:
+            self.spoiled = True
+            raise
+
+    def _check_node(self, node: str) -> None:
+        if node not in self.nodes:
+            raise InputError(
+                f"topology {self._lab.plan.name} has no node {node!r} (it has: {', '.join(self.nodes)})"
+            )
+
+    def _new_phase_name(self, phase: str) -> str:
+        name, number = phase, 1
+        while name in self._phases:
+            number += 1
+            name = f"{phase}-{number}"
+        return name
+
+
+@dataclass(frozen=True)
+class LoadHandle:
+    """A load of a running lab, on all nodes that the topology gives it to."""
+
+    session: LabSession
+    name: str
+
+    def start(self) -> None:
+        """Start it; returns when its counters can be read. Raises InputError if it runs."""
+        if self.name in self.session.running_loads():
+            raise InputError(f"load {self.name} runs already")
+        self.session.change(lambda runner: runner.start_loads([self.name]))
+
+    def stop(self) -> None:
+        """Stop it. Raises InputError if it does not run."""
+        if self.name not in self.session.running_loads():
+            raise InputError(f"load {self.name} does not run")
+        self.session.change(lambda runner: runner.stop_loads([self.name]))
+
+
+@dataclass(frozen=True)
+class KnobHandle:
+    """A knob of one node."""
+
+    session: LabSession
+    node: str
+    name: str
+
+    def get(self) -> str:
+        """Its value. Raises KnobError if this kernel does not have it."""
+        return self.session.read(
+            self.node, lambda shell: read_knob(shell, plan_knob(self.node, self.name, ""))
+        )
+
+    def set(self, value: str) -> None:
+        """Write, read back, compare. Raises KnobError if the kernel refuses, or keeps another value."""
+        setting = plan_knob(self.node, self.name, value)
+        self.session.change(lambda runner: runner.set_knobs([setting]))
+
+
+@contextmanager
+def open_session(lab: Lab, topology_text: str, directory: Path, narrator: Narrator) -> Iterator[LabSession]:
+    """Drive `lab` by hand. The topology's own knobs are set; phases and expectations are left to the caller.
+
+    The recording in `directory` goes away at the end unless the session is told to keep it.
+    """
+    session = None
+    try:
+        with open_recording(lab, topology_text, directory) as writer:
+            PhaseRunner(lab, narrator, writer.kvm_stats).set_knobs(lab.plan.knobs)
+            session = LabSession(lab, writer, narrator)
+            yield session
+    finally:
+        if session is None or not session.keep_recording:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+class SessionSlot:
+    """One lab for many users, one after the other; opened when it is first needed, and again when it is lost."""
+
+    def __init__(self, open_one: Callable[[], AbstractContextManager[LabSession]]) -> None:
+        self._open_one = open_one
+        self._context: AbstractContextManager[LabSession] | None = None
+        self._session: LabSession | None = None
+        self._openings = 0
+        self._failure: LabError | None = None
+
+    def get(self) -> LabSession:
+        """The session, usable. Raises what opening it raised, and Lost when it was lost too often."""
+        if self._session is not None and self._session.is_usable():
+            return self._session
+        self.close()
+        if self._failure is not None:
+            raise self._failure
+        if self._openings == MAX_OPENINGS:
+            raise Lost(f"the lab was brought up {MAX_OPENINGS} times and did not stay usable")
+        return self._open()
+
+    def _open(self) -> LabSession:
+        self._openings += 1
+        context = self._open_one()
+        try:
+            self._session = context.__enter__()
+        except Lost:
+            raise  # worth another attempt, of which there are few
+        except LabError as error:
+            self._failure = error
+            raise
+        self._context = context
+        return self._session
+
+    def close(self) -> None:
+        """End the session if there is one."""
+        context, self._context, self._session = self._context, None, None
+        if context is not None:
+            context.__exit__(None, None, None)
+
+
+def _tail(console: str) -> str:
+    return "\n".join(console.splitlines()[-_CONSOLE_LINES:])

@@ -1,0 +1,654 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A host in memory behind the ports of `lab.run.ports`, with guests that contend, count steal and can be lost.
+
+`FakeWorld` is the ledger: what exists on the host, in virtual time. The ports are thin views of it. Time passes
+only while somebody waits. Every call of a port goes through `FakeWorld.gate`, where a test can make it fail.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import xml.etree.ElementTree as ElementTree
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from math import ceil
+from pathlib import Path
+
+from lab.adapters.ssh import failed_command
+from lab.errors import CommandFailed, GuestLost, HostLost, LabFailure, Lost
+from lab.plan.decide import plan_lab
+from lab.plan.domainxml import METADATA_URI
+from lab.plan.facts import HostFacts
+from lab.plan.kernels import KernelCatalogue
+from lab.plan.knobs import KNOBS
+from lab.plan.labplan import LabPlan
+from lab.run.ports import Agent, AgentEvent, CommandResult, Hypervisor, Launch, Shell
+from lab.topology.decode import decode_topology
+from lab.topology.model import Topology
+from lab.units import format_cpulist, parse_cpulist
+
+STORE = "/store"
+TICK_NS = 100_000_000
+BOOT_NS = 2_000_000_000
+HOST_CLOCK_NS = 50_000_000_000
+#: A knob that takes every value and keeps its own.
+STUBBORN = "/sys/kernel/stubborn"
+
+
+def make_topology(text: str, path: Path = Path("/topologies/fake.yaml")) -> Topology:
+    """A topology with one kernel and one lab on two pCPUs; `text` adds nodes and all else."""
+    head = 'version: 1\nname: fake\nhost: {pcpus: 0-1}\nkernels:\n  plain: {source: {debian: "6.12"}}\n'
+    return decode_topology(head + text, path)
+
+
+def make_plan(topology: Topology, facts: HostFacts | None = None, lab_id: str = "abc123") -> LabPlan:
+    """The plan of a topology on a host of four pCPUs."""
+    catalogue = KernelCatalogue(Path("/topologies"), {})
+    return plan_lab(topology, facts or make_facts(), lab_id, catalogue)
+
+
+def make_facts(where: str = "nested") -> HostFacts:
+    return HostFacts(where=where, pcpus=(0, 1, 2, 3), memory_mib=8192, emulated=False, store_dir=STORE)
+
+
+def make_launch(directory: Path) -> Launch:
+    """Small files in place of a root image, a kernel and init."""
+    paths = {name: directory / name for name in ("root", "kernel", "init")}
+    for name, path in paths.items():
+        path.write_text(name)
+    return Launch(paths["root"], {"plain": paths["kernel"]}, paths["init"])
+
+
+def make_keys() -> tuple[bytes, str]:
+    return b"PRIVATE", "ssh-ed25519 AAAA fake"
+
+
+class SaidNothing:
+    """A Narrator and a Progress that remember."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def step(self, what: str) -> None:
+        self.said.append(what)
+
+    def update(self, done: float | None, text: str) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`error` is raised at call number `index` of a port, after its effect if `after`."""
+
+    index: int
+    error: BaseException
+    after: bool = False
+
+
+@dataclass
+class FakeLoad:
+    name: str
+    tasks: int
+    vcpus: tuple[int, ...]
+    work: list[float]
+
+
+@dataclass
+class FakeGuest:
+    """A running domain and what happens in it. `lies_pct` is added to the steal that the guest counts."""
+
+    domain: str
+    lab_id: str | None
+    node: str
+    pins: tuple[tuple[int, ...], ...]
+    console: str
+    socket: str
+    address: str
+    started_ns: int
+    watched_as: str | None = None
+    stream: str = ""
+    ready: bool = False
+    sequence: int = 0
+    tids: int = 0
+    lies_pct: float = 0.0
+    knobs: dict[str, str] = field(default_factory=dict)
+    loads: dict[str, FakeLoad] = field(default_factory=dict)
+    steal_ns: list[float] = field(default_factory=list)
+    delay_ns: list[float] = field(default_factory=list)
+    run_ns: list[float] = field(default_factory=list)
+
+    def busy(self) -> dict[int, list[tuple[FakeLoad, int]]]:
+        """Tasks by vCPU: spread over what they may use, keeping off the vCPUs to avoid."""
+        places: dict[int, list[tuple[FakeLoad, int]]] = {}
+        avoided = set(parse_cpulist(self.knobs[KNOBS["avoid_cpus"].path]))
+        for load in self.loads.values():
+            allowed = load.vcpus or tuple(range(len(self.pins)))
+            usable = [vcpu for vcpu in allowed if vcpu not in avoided] or list(allowed)
+            for task in range(load.tasks):
+                places.setdefault(usable[task % len(usable)], []).append((load, task))
+        return places
+
+
+class FakeWorld:
+    """Everything that exists. `fates` says by node how its next boots end: ready, die, panic or mute."""
+
+    def __init__(self, facts: HostFacts | None = None) -> None:
+        self.facts = facts or make_facts()
+        self.lock = threading.RLock()
+        self.now_ns = HOST_CLOCK_NS
+        self.files: dict[str, bytearray] = {}
+        self.guests: dict[str, FakeGuest] = {}
+        self.networks: dict[str, str | None] = {}
+        self.agents: list[FakeAgent] = []
+        self.open_shells = 0
+        self.fates: dict[str, deque[str]] = {}
+        self.lies_pct: dict[str, float] = {}
+        self.host_dead = False
+        self.calls: list[str] = []
+        self.fault: Fault | None = None
+        self._due: list[tuple[int, Callable[[], None]]] = []
+
+    # ---- failing
+
+    @contextmanager
+    def gate(self, name: str) -> Iterator[None]:
+        """Around the effect of every call of a port."""
+        with self.lock:
+            number = len(self.calls)
+            self.calls.append(name)
+            fault = self.fault if self.fault is not None and self.fault.index == number else None
+            if fault is not None and not fault.after:
+                self._fail(fault)
+            if self.host_dead:
+                raise HostLost(f"{name}: the host is gone")
+            yield
+            if fault is not None:
+                self._fail(fault)
+
+    @staticmethod
+    def _fail(fault: Fault) -> None:
+        raise fault.error
+
+    def lose_host(self) -> None:
+        """The host dies, and everything on it."""
+        self.host_dead = True
+        self.guests.clear()
+        self.networks.clear()
+        self.files.clear()
+
+    def owned(self, lab_id: str) -> list[str]:
+        """Whatever of a lab exists."""
+        directory = f"{self.facts.store_dir}/labs/{lab_id}"
+        return [
+            *(f"domain {name}" for name, guest in self.guests.items() if guest.lab_id == lab_id),
+            *(f"network {name}" for name, owner in self.networks.items() if owner == lab_id),
+            *(f"file {path}" for path in self.files if path.startswith(directory)),
+            *(f"agent {agent.stream}" for agent in self.agents),
+            *(["an open shell"] if self.open_shells else []),
+        ]
+
+    # ---- time
+
+    def monotonic(self) -> float:
+        """Seconds, as time.monotonic()."""
+        return self.now_ns / 1e9
+
+    def at(self, delay_ns: int, action: Callable[[], None]) -> None:
+        """Do something later."""
+        self._due.append((self.now_ns + delay_ns, action))
+
+    def advance(self, nanoseconds: int) -> None:
+        """Let time pass, sampling every 100 ms."""
+        end_ns = self.now_ns + nanoseconds
+        while self.now_ns < end_ns:
+            next_tick_ns = (self.now_ns // TICK_NS + 1) * TICK_NS
+            step_ns = min(end_ns, next_tick_ns) - self.now_ns
+            self._run(step_ns)
+            self.now_ns += step_ns
+            self._do_due()
+            if self.now_ns == next_tick_ns:
+                self._sample()
+
+    def _do_due(self) -> None:
+        due = [action for t_ns, action in self._due if t_ns <= self.now_ns]
+        self._due = [entry for entry in self._due if entry[0] > self.now_ns]
+        for action in due:
+            action()
+
+    def _run(self, step_ns: int) -> None:
+        """Everything busy on a pCPU gets an equal part of it."""
+        busy = [
+            (guest, vcpu, tasks) for guest in self.guests.values() for vcpu, tasks in guest.busy().items()
+        ]
+        for guest, vcpu, tasks in busy:
+            pcpu = guest.pins[vcpu][0]
+            share = 1 / sum(other.pins[one][0] == pcpu for other, one, _ in busy)
+            guest.run_ns[vcpu] += share * step_ns
+            guest.delay_ns[vcpu] += (1 - share) * step_ns
+            guest.steal_ns[vcpu] += (1 - share + guest.lies_pct / 100) * step_ns
+            for load, task in tasks:
+                load.work[task] += share * step_ns / 1e6 / len(tasks)
+
+    def _sample(self) -> None:
+        for agent in self.agents:
+            agent.sample()
+
+    # ---- files
+
+    def write(self, path: str, data: bytes) -> None:
+        """Append to a file."""
+        self.files.setdefault(path, bytearray()).extend(data)
+
+    # ---- guests
+
+    def start_guest(self, xml: str) -> None:
+        """What libvirt does with a domain's XML."""
+        guest = parse_guest(xml, self.now_ns)
+        if guest.domain in self.guests:
+            raise LabFailure(f"starting a domain: domain {guest.domain} is running already")
+        guest.lies_pct = self.lies_pct.get(guest.node, 0.0)
+        self.guests[guest.domain] = guest
+        self.files[guest.console] = bytearray(b"Booting Linux\n")
+
+    def watch_guest(self, agent: FakeAgent, name: str, socket: str, stream: str) -> None:
+        """An agent connects to a guest's port; what then happens is the guest's fate."""
+        guest = next((one for one in self.guests.values() if one.socket == socket), None)
+        if guest is None:
+            agent.say("gone", name, str(self.now_ns))
+            return
+        guest.watched_as, guest.stream = name, stream
+        fates = self.fates.get(guest.node)
+        fate = fates.popleft() if fates else "ready"
+        outcomes: dict[str, Callable[[FakeGuest], None]] = {
+            "ready": self._speak,
+            "die": self.kill_guest,
+            "panic": self._panic,
+            "mute": lambda one: None,
+        }
+        self.at(BOOT_NS, lambda: outcomes[fate](guest))
+
+    def _speak(self, guest: FakeGuest) -> None:
+        if self.guests.get(guest.domain) is not guest or guest.watched_as is None:
+            return
+        boot_ns = self.now_ns - guest.started_ns
+        hello = f"pvprobe 1 guest interval_ms=100 boot_ns={boot_ns} user_hz=100\n"
+        self.files[guest.stream] = bytearray(hello.encode())
+        guest.ready = True
+        self.say_all("ready", str(guest.watched_as), str(self.now_ns))
+
+    def kill_guest(self, guest: FakeGuest) -> None:
+        """Its emulator ends."""
+        if self.guests.get(guest.domain) is guest:
+            del self.guests[guest.domain]
+            if guest.watched_as is not None:
+                self.say_all("gone", guest.watched_as, str(self.now_ns))
+
+    def _panic(self, guest: FakeGuest) -> None:
+        line = "Kernel panic - not syncing: attempted to kill init"
+        self.write(guest.console, line.encode() + b"\n")
+        self.say_all("console", str(guest.watched_as), *line.split())
+
+    def say_all(self, *words: str) -> None:
+        for agent in self.agents:
+            agent.say(*words)
+
+
+def parse_guest(xml: str, now_ns: int) -> FakeGuest:
+    """The domain of a domain XML, as far as it matters here."""
+    root = ElementTree.fromstring(xml)
+    owner = root.find(f"./metadata/{{{METADATA_URI}}}lab")
+    vcpus = int(root.findtext("vcpu", "1"))
+    pins = {int(pin.get("vcpu", "0")): pin.get("cpuset", "0") for pin in root.iter("vcpupin")}
+    console, channel = root.find(".//console/log"), root.find(".//channel/source")
+    cmdline = dict(word.partition("=")[::2] for word in root.findtext("./os/cmdline", "").split())
+    return FakeGuest(
+        domain=root.findtext("name", ""),
+        lab_id=None if owner is None else owner.get("id"),
+        node="" if owner is None else owner.get("node", ""),
+        pins=tuple(parse_cpulist(pins.get(vcpu, "0")) for vcpu in range(vcpus)),
+        console="" if console is None else console.get("file", ""),
+        socket="" if channel is None else channel.get("path", ""),
+        address=cmdline.get("lab.ip", "").partition("/")[0],
+        started_ns=now_ns,
+        knobs={KNOBS["avoid_cpus"].path: "", STUBBORN: "0"},
+        steal_ns=[0.0] * vcpus,
+        delay_ns=[0.0] * vcpus,
+        run_ns=[0.0] * vcpus,
+    )
+
+
+class FakeAgent:
+    """`pvprobe host`, in the world's time."""
+
+    def __init__(self, world: FakeWorld, stream: str) -> None:
+        self.world = world
+        self.stream = stream
+        self._queue: deque[AgentEvent] = deque()
+        self._sequence = 0
+        world.files[stream] = bytearray(
+            f"pvprobe 1 host interval_ms=100 boot_ns={world.now_ns} user_hz=100\n".encode()
+        )
+        self.say("hello", str(world.now_ns))
+
+    def say(self, *words: str) -> None:
+        """Put an event out."""
+        self._queue.append(AgentEvent(words[0], words[1:]))
+
+    def send(self, line: str) -> None:
+        with self.world.gate(f"agent.send {line.split()[0]}"):
+            words = line.split()
+            if words[0] == "mark":
+                text = line.removeprefix("mark ")
+                self.world.write(self.stream, f"m {self.world.now_ns} {text}\n".encode())
+                self.say("marked", str(self.world.now_ns), *text.split())
+            elif words[0] == "guest" and len(words) == 6:
+                self.world.watch_guest(self, words[1], words[3], words[4])
+            elif words[0] == "drop" and len(words) == 2:
+                self._drop(words[1])
+            elif words[0] == "now":
+                self.say("now", str(self.world.now_ns))
+            else:
+                self.say("error", "-", "unknown", "command:", *words)
+
+    def _drop(self, name: str) -> None:
+        for guest in self.world.guests.values():
+            if guest.watched_as == name:
+                guest.watched_as = None
+
+    def events(self, timeout_s: float) -> Iterator[AgentEvent]:
+        with self.world.gate("agent.events"):
+            pass
+        deadline_ns = self.world.now_ns + ceil(timeout_s * 1e9)
+        while True:
+            with self.world.lock:
+                if self.world.host_dead:
+                    raise HostLost("the probe's connection ended")
+                if not self._queue:
+                    left_ns = deadline_ns - self.world.now_ns
+                    if left_ns <= 0:
+                        return
+                    self.world.advance(min(left_ns, TICK_NS))
+                    continue
+                event = self._queue.popleft()
+            yield event
+
+    def stop(self) -> None:
+        if self in self.world.agents:
+            self.world.agents.remove(self)
+
+    def sample(self) -> None:
+        """One sample of the host, and of every guest that this agent watches."""
+        now_ns, write = self.world.now_ns, self.world.write
+        watched = [guest for guest in self.world.guests.values() if guest.watched_as is not None]
+        lines = [f"b {self._sequence} {now_ns}\n", "k cpu0 1 2 3 4 5 6 7 8 9 10\n"]
+        lines += [self._thread(guest, vcpu) for guest in watched for vcpu in range(len(guest.pins))]
+        write(self.stream, ("".join(lines) + f"e {self._sequence} {now_ns + 9000} 77\n").encode())
+        self._sequence += 1
+        for guest in watched:
+            if guest.ready:
+                write(guest.stream, self._guest_sample(guest).encode())
+                arrived = len(self.world.files[guest.stream])
+                write(self.stream, f"a {guest.watched_as} {now_ns + 1_000_000} {arrived}\n".encode())
+
+    def _thread(self, guest: FakeGuest, vcpu: int) -> str:
+        now_ns = self.world.now_ns
+        run_ns, delay_ns = int(guest.run_ns[vcpu]), int(guest.delay_ns[vcpu])
+        switches = (run_ns + delay_ns) // 10_000_000
+        tid = 1000 + guest.started_ns % 1000 * 10 + vcpu
+        return (
+            f"v {guest.watched_as} {vcpu} {tid} {now_ns} {now_ns + 2000} "
+            f"{run_ns} {delay_ns} {switches} 5 {switches}\n"
+        )
+
+    def _guest_sample(self, guest: FakeGuest) -> str:
+        t_ns = self.world.now_ns - guest.started_ns
+        cpus = "".join(
+            f"k cpu{vcpu} 1 0 2 3 0 0 0 {int(steal) // 10_000_000} 0 0\n"
+            for vcpu, steal in enumerate(guest.steal_ns)
+        )
+        affinity = format_cpulist(range(len(guest.pins)))
+        tasks = "".join(
+            f"w {load.name} {task} {70 + task} {int(load.work[task])} {vcpu} {affinity}\n"
+            for vcpu, placed in guest.busy().items()
+            for load, task in placed
+        )
+        sample = f"b {guest.sequence} {t_ns}\n{cpus}{tasks}e {guest.sequence} {t_ns + 20_000} 100\n"
+        guest.sequence += 1
+        return sample
+
+
+class FakeHypervisor:
+    """libvirt."""
+
+    def __init__(self, world: FakeWorld) -> None:
+        self.world = world
+
+    def create_network(self, xml: str) -> None:
+        with self.world.gate("create_network"):
+            root = ElementTree.fromstring(xml)
+            name = root.findtext("name", "")
+            owner = root.find(f"./metadata/{{{METADATA_URI}}}lab")
+            if name in self.world.networks:
+                raise LabFailure(f"starting a network: {name} exists already")
+            self.world.networks[name] = None if owner is None else owner.get("id")
+
+    def create_domain(self, xml: str) -> None:
+        with self.world.gate("create_domain"):
+            self.world.start_guest(xml)
+
+    def destroy_domain(self, name: str) -> bool:
+        with self.world.gate("destroy_domain"):
+            guest = self.world.guests.get(name)
+            if guest is not None:
+                self.world.kill_guest(guest)
+            return guest is not None
+
+    def destroy_network(self, name: str) -> bool:
+        with self.world.gate("destroy_network"):
+            return self.world.networks.pop(name, "missing") != "missing"
+
+    def domains(self) -> Mapping[str, str]:
+        with self.world.gate("domains"):
+            owners = {name: guest.lab_id for name, guest in self.world.guests.items()}
+            return {name: owner for name, owner in owners.items() if owner is not None}
+
+    def networks(self) -> Mapping[str, str]:
+        with self.world.gate("networks"):
+            return {name: owner for name, owner in self.world.networks.items() if owner is not None}
+
+    def kvm_counters(self, domain: str) -> Mapping[int, Mapping[str, int]]:
+        with self.world.gate("kvm_counters"):
+            guest = self._find(domain)
+            count = [int(delay_ns) // 10_000_000 for delay_ns in guest.delay_ns]
+            return {v: {"preemption_reported": n, "preemption_other": 0} for v, n in enumerate(count)}
+
+    def vcpu_pins(self, domain: str) -> Mapping[int, tuple[int, ...]]:
+        with self.world.gate("vcpu_pins"):
+            return dict(enumerate(self._find(domain).pins))
+
+    def _find(self, domain: str) -> FakeGuest:
+        if domain not in self.world.guests:
+            raise LabFailure(f"domain {domain}: there is none of that name")
+        return self.world.guests[domain]
+
+    def close(self) -> None:
+        pass
+
+
+class FakeShell:
+    """A machine with a file system in memory and the few commands that the lab uses."""
+
+    def __init__(self, world: FakeWorld, files: dict[str, bytearray], name: str = "fake host") -> None:
+        self.world = world
+        self.files = files
+        self.name = name
+        self.lost: type[Lost] = HostLost
+
+    def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
+        with self.world.gate(f"{self.name}: {command.split()[0]}"):
+            words = shlex.split(command)
+            result = self.obey(words[0], words[1:], timeout_s)
+        if check and result.status != 0:
+            raise failed_command(self.name, command, result)
+        return result
+
+    def obey(self, program: str, words: list[str], timeout_s: float) -> CommandResult:
+        """Do what the program does. Children know more programs."""
+        if program == "sleep":
+            return self._sleep(float(words[0]), timeout_s)
+        programs: dict[str, Callable[[list[str]], CommandResult]] = {
+            "mkdir": lambda words: self._done(),
+            "true": lambda words: self._done(),
+            "rm": self._remove,
+            "echo": lambda words: self._done(" ".join(words) + "\n"),
+            "cat": lambda words: self._cat(words[-1]),
+            "tail": lambda words: self._cat(words[-1]),
+            "exit": lambda words: CommandResult(int(words[0]), "", ""),
+        }
+        if program not in programs:
+            return CommandResult(127, "", f"sh: 1: {program}: not found\n")
+        return programs[program](words)
+
+    @staticmethod
+    def _done(stdout: str = "") -> CommandResult:
+        return CommandResult(0, stdout, "")
+
+    def _sleep(self, seconds: float, timeout_s: float) -> CommandResult:
+        self.world.advance(round(min(seconds, timeout_s) * 1e9))
+        if seconds > timeout_s:
+            raise self.lost(f"{self.name}: `sleep {seconds}` did not end within {timeout_s} s")
+        return self._done()
+
+    def _cat(self, path: str) -> CommandResult:
+        if path not in self.files:
+            return CommandResult(1, "", f"cat: {path}: No such file or directory\n")
+        return self._done(self.files[path].decode(errors="replace"))
+
+    def _remove(self, words: list[str]) -> CommandResult:
+        root = words[-1]
+        for path in [path for path in self.files if path == root or path.startswith(root + "/")]:
+            del self.files[path]
+        return self._done()
+
+    def put(self, source: Path, target: str, mode: int = 0o644) -> None:
+        with self.world.gate(f"{self.name}: put"):
+            try:
+                self.files[target] = bytearray(source.read_bytes())
+            except OSError as error:
+                raise CommandFailed(f"{self.name}: cannot copy {source}: {error.strerror}") from None
+
+    def fetch(self, source: str, target: Path) -> None:
+        with self.world.gate(f"{self.name}: fetch"):
+            if source not in self.files:
+                raise CommandFailed(f"{self.name}: {source}: no such file")
+            target.write_bytes(self.files[source])
+
+    def close(self) -> None:
+        pass
+
+
+class FakeGuestShell(FakeShell):
+    """A shell in a guest: knobs and loads."""
+
+    def __init__(self, world: FakeWorld, guest: FakeGuest) -> None:
+        super().__init__(world, {}, f"guest {guest.node}")
+        self.guest = guest
+        self.lost = GuestLost
+        self._open = True
+        world.open_shells += 1
+
+    def obey(self, program: str, words: list[str], timeout_s: float) -> CommandResult:
+        if self.guest.domain not in self.world.guests:
+            raise GuestLost(f"{self.name}: ssh connection lost")
+        self.world.advance(10_000_000)
+        if program == "/lab/knob":
+            return self._knob(*words)
+        if program == "pvspin":
+            return self._spin(words)
+        return super().obey(program, words, timeout_s)
+
+    def _knob(self, path: str, value: str | None = None) -> CommandResult:
+        if path not in self.guest.knobs:
+            return CommandResult(1, "", f"cat: can't open '{path}': No such file or directory\n")
+        old = self.guest.knobs[path]
+        if value is not None and path == KNOBS["avoid_cpus"].path:
+            avoided, vcpus = set(parse_cpulist(value)), set(range(len(self.guest.pins)))
+            if not avoided < vcpus:
+                return CommandResult(1, "", "/lab/knob: line 15: write error: Invalid argument\n")
+            self.guest.knobs[path] = value
+        t_ns = self.world.now_ns - self.guest.started_ns
+        return self._done(f"{t_ns - 1000}\n{old}\n{self.guest.knobs[path]}\n{t_ns}\n")
+
+    def _spin(self, words: list[str]) -> CommandResult:
+        options = dict(pairwise(words))
+        name, loads = options["--name"], self.guest.loads
+        if words[0] == "stop" and name in loads:
+            del loads[name]
+        elif words[0] == "run" and name not in loads:
+            tasks = int(options["--tasks"])
+            loads[name] = FakeLoad(name, tasks, parse_cpulist(options.get("--vcpus", "")), [0.0] * tasks)
+        else:
+            return CommandResult(1, "", f"pvspin: {name}: cannot {words[0]}\n")
+        return self._done()
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self.world.open_shells -= 1
+
+
+class FakeHost:
+    """The Host port on a FakeWorld."""
+
+    def __init__(self, world: FakeWorld, outer: bool = False) -> None:
+        self.world = world
+        self.facts = world.facts
+        self.shell: Shell = FakeShell(world, world.files)
+        self.hypervisor: Hypervisor = FakeHypervisor(world)
+        self._outer = outer
+
+    def stage(self, source: Path) -> str:
+        with self.world.gate("stage"):
+            path = f"{STORE}/store/{source.name}"
+            self.world.files[path] = bytearray(source.read_bytes())
+            return path
+
+    @contextmanager
+    def start_agent(self, stream: str, interval_ms: int) -> Iterator[Agent]:
+        agent = FakeAgent(self.world, stream)
+        try:
+            with self.world.gate("start_agent"):
+                self.world.agents.append(agent)
+            yield agent
+        finally:
+            agent.stop()
+
+    def guest_shell(self, address: str, key_file: Path, host_key: str) -> Shell:
+        with self.world.gate("guest_shell"):
+            found = [guest for guest in self.world.guests.values() if guest.address == address]
+            if not found:
+                raise GuestLost(f"guest at {address}: cannot be reached")
+        return FakeGuestShell(self.world, found[0])
+
+    @contextmanager
+    def start_outer(self, stream: Path, interval_ms: int) -> Iterator[Agent | None]:
+        yield None
+
+
+def nested_world(**fates: list[str]) -> FakeWorld:
+    """A world with its guests' fates."""
+    world = FakeWorld()
+    world.fates = {node: deque(each) for node, each in fates.items()}
+    return world
+
+
+def ssh_world() -> FakeWorld:
+    """A world whose host is another machine, which outlives a lost connection."""
+    return FakeWorld(replace(make_facts(), where="ssh://user@host"))
