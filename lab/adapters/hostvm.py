@@ -125,9 +125,10 @@ class HostVm:
             how = "restored"
         else:
             self._boot(parts)
-            self._save(parts)
-            self._restore(parts)
-            how = "booted and saved"
+            how = "booted"
+            if self._saved(parts):
+                self._restore(parts)
+                how = "booted, saved and restored"
         self._narrator.say(f"host VM {how} in {time.monotonic() - started:.1f} s")
 
     def _boot(self, parts: HostVmParts) -> None:
@@ -141,18 +142,45 @@ class HostVm:
         # libvirt asks QEMU what it can do once and keeps the answer, which the saved state then holds.
         self._ssh("virsh -q domcapabilities --virttype kvm >/dev/null")
 
+    def _saved(self, parts: HostVmParts) -> bool:
+        try:
+            self._save(parts)
+        except HostLost:
+            raise
+        except LabFailure as error:  # it still runs: only the next start will take longer
+            self._narrator.say(error.message)
+            with self._libvirt() as libvirt:
+                libvirt.monitor(self.name, "cont")
+            return False
+        return True
+
     def _save(self, parts: HostVmParts) -> None:
+        """Write its state to a file and end it.
+
+        By QEMU's own monitor: an older libvirt's save speaks a dialect that a newer QEMU no longer knows.
+        """
         self._narrator.say("saving the host VM's state")
-        target = self._saved_state(parts)
-        target.with_suffix(".port").write_text(str(self._port()))
+        part = self._saved_state(parts).with_suffix(".part")
+        write_private(part, b"")
+        owner = Path(f"/proc/{self.pid_file.read_text().strip()}").stat()
+        os.chown(part, owner.st_uid, owner.st_gid)  # QEMU runs as a user of its own, and writes it
         with self._libvirt() as libvirt:
-            libvirt.save_domain(self.name, str(target))
-        target.chmod(0o600)
+            libvirt.monitor(self.name, "stop")
+            libvirt.monitor(self.name, "migrate", uri=f"file:{part}")
+            self._wait("its state to be saved", lambda: self._is_saved(libvirt))
+            libvirt.destroy_domain(self.name)
+        part.rename(self._saved_state(parts))
+
+    def _is_saved(self, libvirt: LibvirtHypervisor) -> bool:
+        state = libvirt.monitor(self.name, "query-migrate").get("status")
+        if state == "failed":
+            raise LabFailure("the host VM's state cannot be saved: QEMU's migration to a file failed")
+        return bool(state == "completed")
 
     def _restore(self, parts: HostVmParts) -> None:
         self._write_state(parts, _free_port())
         with self._libvirt() as libvirt:
-            libvirt.restore_domain(str(self._saved_state(parts)), self._xml(parts))
+            libvirt.create_domain(self._xml(parts, incoming=str(self._saved_state(parts))))
         self._wait("ssh to answer", self._answers)
 
     def down(self) -> bool:
@@ -228,7 +256,7 @@ class HostVm:
         for path in self.directory.glob("saved-*"):
             path.unlink(missing_ok=True)
 
-    def _xml(self, parts: HostVmParts) -> str:
+    def _xml(self, parts: HostVmParts, incoming: str | None = None) -> str:
         environment = Environment(
             loader=PackageLoader("lab.adapters"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
@@ -242,6 +270,7 @@ class HostVm:
             cpu_mode="host-passthrough" if parts.accelerator == "kvm" else "maximum",
             console_log=str(self.console_log),
             port=self._port(),
+            incoming=incoming,
         )
 
     # reaching it

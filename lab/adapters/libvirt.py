@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import libvirt
+import libvirt_qemu
 
 from lab.errors import HostError, HostLost, LabFailure
 from lab.plan.domainxml import METADATA_URI
@@ -124,15 +126,15 @@ class LibvirtHypervisor:
             pins = self._connection.lookupByName(domain).vcpuPinInfo(libvirt.VIR_DOMAIN_AFFECT_LIVE)
         return {vcpu: tuple(pcpu for pcpu, on in enumerate(mask) if on) for vcpu, mask in enumerate(pins)}
 
-    def save_domain(self, name: str, path: str) -> None:
-        """Write a domain's state to a file, which ends it."""
-        with _translated(f"saving domain {name}"):
-            self._connection.lookupByName(name).save(path)
-
-    def restore_domain(self, path: str, xml: str) -> None:
-        """Start a domain from a saved state, with `xml` in place of the definition that was saved."""
-        with _translated(f"restoring a domain from {path}"):
-            self._connection.restoreFlags(path, xml, 0)
+    def monitor(self, name: str, command: str, **arguments: Any) -> Any:
+        """Give QEMU's own monitor a command (QEMU's QMP reference) and return its answer."""
+        request = json.dumps({"execute": command, "arguments": arguments})
+        with _translated(f"domain {name}: monitor command {command}"):
+            domain = self._connection.lookupByName(name)
+            answer = json.loads(libvirt_qemu.qemuMonitorCommand(domain, request, 0))
+        if "error" in answer:
+            raise LabFailure(f"domain {name}: monitor command {command}: {answer['error'].get('desc')}")
+        return answer["return"]
 
     def close(self) -> None:
         """Give the connection up."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ import paramiko
 
 from lab.errors import CommandFailed, HostError, HostLost, LabFailure, Lost
 from lab.run.ports import CommandResult
+
+# Failures come as exceptions and are told once; paramiko would print them a second time, from its own thread.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _CONNECT_TIMEOUT_S = 30
 _TAIL_LINES = 20
