@@ -18,11 +18,9 @@ from lab.recording import Event, Recording, RecordingWriter
 from lab.run.experiment import fetch_streams, open_recording
 from lab.run.guestctl import COMMAND_TIMEOUT_S, KnobRefusedError, read_knob
 from lab.run.lab import Lab
-from lab.run.phases import PhaseRunner
+from lab.run.phases import DELIVERY_S, PhaseRunner
 from lab.run.ports import CommandResult, Narrator, Shell
 
-#: A guest's samples leave it up to half a second after they were taken (images/probe/STREAM.md).
-DELIVERY_S = 1.0
 _CONSOLE_LINES = 25
 #: Losses of a lab after which it is not brought up again: an environment that loses this many is broken.
 MAX_OPENINGS = 3
