@@ -131,9 +131,12 @@ class Boot:
 
     def _loss(self, name: str) -> Lost | None:
         reason = self._watch.death(name)
-        tail = f"; its console ends:\n{self._console_tail(name)}"
         if reason is not None:
-            return GuestLost(f"guest {name} {reason} while booting{tail}")
+            return GuestLost(self._with_console(name, f"guest {name} {reason} while booting"))
         if self._monotonic() > self._deadlines[name]:
-            return BootTimeout(f"guest {name}: its probe did not speak within {BOOT_TIMEOUT_S} s{tail}")
+            late = f"guest {name}: its probe did not speak within {BOOT_TIMEOUT_S} s"
+            return BootTimeout(self._with_console(name, late))
         return None
+
+    def _with_console(self, name: str, what: str) -> str:
+        return f"{what}; its console ends:\n{self._console_tail(name)}"
