@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
 # Prints what planning needs to know about a host, one `key=value` a line. Runs in any POSIX shell.
 echo "pcpus=$(cat /sys/devices/system/cpu/online)"
 while read -r key kib _; do
