@@ -151,22 +151,25 @@ def lab_opener() -> LabOpener:
 
 
 @pytest.fixture
-def lab(
-    request: pytest.FixtureRequest, lab_opener: LabOpener, record_property: Callable[[str, object], None]
-) -> Iterator[LabSession]:
+def lab(request: pytest.FixtureRequest, lab_opener: LabOpener) -> Iterator[LabSession]:
     """The lab of the test's `lab` marker, as it was brought up: what earlier tests changed was taken back."""
+    session = _get_session(request, lab_opener)
+    request.node.stash[_USED] = session
+    measured = len(session.phases)
+    yield session
+    request.node.user_properties += _properties(session, measured)
+    session.reset()
+
+
+def _get_session(request: pytest.FixtureRequest, lab_opener: LabOpener) -> LabSession:
     from lab.errors import LabError
 
     pool = request.config.stash.setdefault(_POOL, LabPool(request.config, lab_opener))
     try:
-        session = pool.get(*_wanted(request))
+        return pool.get(*_wanted(request))
     except LabError as error:
-        pytest.fail(_render(error), pytrace=False)
-    request.node.stash[_USED] = session
-    measured = len(session.phases)
-    yield session
-    _record(session, measured, record_property)
-    session.reset()
+        told = _render(error)
+    pytest.fail(told, pytrace=False)  # outside of the handler: what was raised is told already
 
 
 def _render(error: Any) -> str:
@@ -209,18 +212,18 @@ def _scope_node(item: pytest.Item, scope: str) -> pytest.Collector | pytest.Item
     return (item.getparent(pytest.Class) if scope == "class" else None) or item
 
 
-def _record(session: LabSession, since: int, record: Callable[[str, object], None]) -> None:
-    """Properties for JUnit files: which lab it was, and what was measured in this test."""
-    record("lab_id", session.lab_id)
-    record("lab_recording", session.recording)
+def _properties(session: LabSession, since: int) -> Iterator[tuple[str, str]]:
+    """For JUnit files: which lab it was, and what was measured in this test."""
+    yield "lab_id", session.lab_id
+    yield "lab_recording", str(session.recording)
     for phase in session.phases[since:]:
         for steal in phase.steals:
             name = f"steal/{phase.name}/{steal.window.node}/{steal.window.vcpu}"
             for side, value in (("guest_pct", steal.guest_pct), ("host_pct", steal.host_pct)):
                 if value is not None:
-                    record(f"{name}/{side}", f"{value:.2f}")
+                    yield f"{name}/{side}", f"{value:.2f}"
             if steal.doubts:
-                record(f"{name}/doubts", "; ".join(steal.doubts))
+                yield f"{name}/doubts", "; ".join(steal.doubts)
 
 
 # ---- reports
