@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What carrying out a plan needs from the outside, as Protocols.
 
-Every port has a real adapter in `lab.adapters` and a fake in `tests/fakes.py`; one contract suite runs on both.
+Every port has a real adapter in `lab.adapters` and a fake in `tests/fakehost.py`; one contract suite runs on both.
 All raise only errors out of `lab.errors`.
 """
 

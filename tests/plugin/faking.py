@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fakehost import FakeHost, FakeWorld, SaidNothing, make_keys, make_launch, make_plan
+from fakehost import FakeHost
+from fakeworld import FakeWorld, SaidNothing, make_keys, make_launch, make_plan
 
 from lab.run.events import Journal
 from lab.run.lab import Lab, Surroundings, open_lab

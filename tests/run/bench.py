@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fakehost import FakeHost, FakeWorld, SaidNothing, make_keys, make_launch, make_plan, make_topology
+from fakehost import FakeHost
+from fakeworld import FakeWorld, SaidNothing, make_keys, make_launch, make_plan, make_topology
 
 from lab.plan.labplan import LabPlan
 from lab.run.experiment import run_experiment
@@ -70,6 +71,11 @@ class Bench:
     def reopen(self, record: LabRecord) -> Iterator[Host | None]:
         """The host of a record as it is."""
         yield None if self.world.host_dead else self.host
+
+    @contextmanager
+    def open_as_it_is(self) -> Iterator[Host]:
+        """The host, even if it is dead: every call then loses the connection."""
+        yield self.host
 
     def run(self) -> None:
         """A whole experiment."""

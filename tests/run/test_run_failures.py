@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from fakehost import FakeWorld, Fault, ssh_world
+from fakeworld import FakeWorld, Fault, ssh_world
 from run.bench import Bench
 
 from lab.errors import HostLost, LabError, LabFailure
