@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 from lab.adapters.ssh import failed_command
-from lab.errors import CommandFailed
+from lab.errors import CommandFailed, HostLost
 from lab.run.ports import CommandResult
 
 
@@ -19,20 +21,22 @@ class LocalShell:
 
     def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
         """Run a shell command to its end."""
+        child = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
         try:
-            done = subprocess.run(
-                ["/bin/sh", "-c", command],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout_s,
-                check=False,
-                start_new_session=True,  # Ctrl-C in the terminal is for the lab to handle, in order
-            )
+            stdout, stderr = child.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            raise CommandFailed(f"{self.name}: `{command}` did not end within {timeout_s} s") from None
-        result = CommandResult(done.returncode, done.stdout, done.stderr)
+            raise HostLost(f"{self.name}: `{command}` did not end within {timeout_s} s") from None
+        finally:
+            _end(child)
+        result = CommandResult(child.returncode, stdout, stderr)
         if check and result.status != 0:
             raise failed_command(self.name, command, result)
         return result
@@ -54,3 +58,13 @@ class LocalShell:
 
     def close(self) -> None:
         """Nothing to give up."""
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """A command that was given up ends with everything that it started."""
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()

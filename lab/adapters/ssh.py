@@ -63,24 +63,34 @@ class SshShell:
             raise failed_command(self.name, command, done)
         return done
 
+    @contextmanager
+    def _copying(self, what: str) -> Iterator[paramiko.SFTPClient]:
+        """SFTP's own refusals come as OSError too, but leave the connection whole."""
+        with self._translated(what):
+            sftp = self.connection.sftp()
+            try:
+                yield sftp
+            except (FileNotFoundError, PermissionError, paramiko.SFTPError) as error:
+                raise CommandFailed(f"{self.name}: {what}: {error.strerror or error}") from None
+            except OSError as error:
+                if (
+                    error.errno is None and str(error) == "Failure"
+                ):  # SSH_FX_FAILURE: a full disk, a directory
+                    raise CommandFailed(f"{self.name}: {what}: refused by the other end") from None
+                raise
+
     def put(self, source: Path, target: str, mode: int = 0o644) -> None:
         """Copy a file there by SFTP."""
-        with self._translated(f"copying {source} to {target}"):
-            sftp = self.connection.sftp()
+        with self._copying(f"copying {source} to {target}") as sftp:
             sftp.put(str(source), target)
             sftp.chmod(target, mode)
 
     def fetch(self, source: str, target: Path) -> None:
         """Copy a file from there by SFTP."""
         try:
-            with self._translated(f"copying {source} from there"):
-                sftp = self.connection.sftp()
-                try:
-                    sftp.stat(source)
-                except FileNotFoundError:
-                    raise CommandFailed(f"{self.name}: {source}: no such file") from None
+            with self._copying(f"copying {source} from there") as sftp:
                 sftp.get(source, str(target))
-        except CommandFailed:
+        except LabFailure:
             target.unlink(missing_ok=True)
             raise
 

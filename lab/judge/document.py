@@ -58,6 +58,7 @@ def _phase(window: PhaseWindow) -> dict[str, Any]:
         "start_ns": window.start_ns,
         "end_ns": window.end_ns,
         "doubts": list(window.doubts),
+        "work_doubts": list(window.work_doubts),
     }
 
 

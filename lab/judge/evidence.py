@@ -60,6 +60,11 @@ class Evidence:
             return (f"phase {phase} was not measured",)
         return _chosen(window.doubts, ignore_disagreement)
 
+    def work_doubts(self, phase: str) -> tuple[str, ...]:
+        """Why work per second in `phase` may not count: all that speaks against the phase, and more."""
+        window = self.phase(phase)
+        return self.phase_doubts(phase) + (() if window is None else window.work_doubts)
+
     def vcpu_doubts(
         self, node: str, vcpu: int, phase: str, *, ignore_disagreement: bool = False
     ) -> tuple[str, ...]:

@@ -55,7 +55,9 @@ def _phase_lines(evidence: Evidence, phase: str) -> list[str]:
 
 
 def _doubts(evidence: Evidence, phase: str) -> Iterator[str]:
-    yield from evidence.phase_doubts(phase)
+    certain = evidence.phase_doubts(phase)
+    yield from certain
+    yield from (f"for work only: {doubt}" for doubt in evidence.work_doubts(phase) if doubt not in certain)
     for node, planned in _planned_vcpus(evidence):
         window = evidence.vcpu(node.name, planned.vcpu, phase)
         for doubt in window.doubts if window is not None else ("not seen",):

@@ -38,7 +38,7 @@ def evaluate_throughput(expectation: ExpectationPlan, evidence: Evidence) -> Ite
 
 def doubt_throughput(evidence: Evidence, load: str, phase: str) -> tuple[str, ...]:
     """Doubts about the phase, else tasks that were not seen: a sum over fewer tasks is not comparable."""
-    doubts = evidence.phase_doubts(phase)
+    doubts = evidence.work_doubts(phase)
     if doubts:
         return doubts
     tasks = evidence.tasks(load, phase)

@@ -17,6 +17,8 @@ from lab.errors import RecordingError
 from lab.measure.clock import Exchange, match_clocks
 from lab.measure.doubts import (
     COVERAGE_PCT,
+    OUTER_DELAY_PCT,
+    OUTER_WORK_DELAY_PCT,
     doubt_clock,
     doubt_coverage,
     doubt_disagreement,
@@ -147,10 +149,15 @@ class _Derivation:
     # ---- phases
 
     def _phase_window(self, phase: _Phase) -> PhaseWindow:
-        doubts = (*doubt_short(phase.length_ns), *self._disturbances(phase), *self._outer_doubts(phase))
-        return PhaseWindow(
-            phase.name, phase.start_ns, phase.end_ns, (*doubts, *self._host_probe_doubts(phase))
+        outer = self._outer_doubts(phase, OUTER_DELAY_PCT)
+        doubts = (
+            *doubt_short(phase.length_ns),
+            *self._disturbances(phase),
+            *outer,
+            *self._host_probe_doubts(phase),
         )
+        work_doubts = () if outer else self._outer_doubts(phase, OUTER_WORK_DELAY_PCT)
+        return PhaseWindow(phase.name, phase.start_ns, phase.end_ns, doubts, work_doubts)
 
     def _disturbances(self, phase: _Phase) -> tuple[str, ...]:
         return tuple(
@@ -168,7 +175,8 @@ class _Derivation:
             *doubt_gap("the host", stretch.widest_gap_ns, stretch.interval_ms, phase.length_ns),
         )
 
-    def _outer_doubts(self, phase: _Phase) -> tuple[str, ...]:
+    def _outer_doubts(self, phase: _Phase, bound_pct: float) -> tuple[str, ...]:
+        """About the CPUs that guests run on; a housekeeping CPU may wait as it likes."""
         if phase.outer_ns is None or self._outer.hello is None:
             return ()
         start_ns, end_ns = phase.outer_ns
@@ -178,7 +186,8 @@ class _Derivation:
         return tuple(
             doubt
             for (_, vcpu), thread in sorted(threads.items())
-            for doubt in _outer_doubt(vcpu, thread, start_ns, end_ns)
+            if vcpu in self._plan.pcpus
+            for doubt in _outer_doubt(vcpu, thread, start_ns, end_ns, bound_pct)
         )
 
     # ---- clocks
@@ -278,11 +287,13 @@ def _phase(event: EventLike) -> _Phase:
     return phase
 
 
-def _outer_doubt(vcpu: int, thread: VcpuThread, start_ns: int, end_ns: int) -> tuple[str, ...]:
+def _outer_doubt(
+    vcpu: int, thread: VcpuThread, start_ns: int, end_ns: int, bound_pct: float
+) -> tuple[str, ...]:
     growth = thread.growth(start_ns, end_ns)
     if growth is None:
         return (f"CPU {vcpu} of the host VM was not watched outside for the whole window",)
-    return doubt_outer(vcpu, 100 * growth.delay_ns / (end_ns - start_ns))
+    return doubt_outer(vcpu, 100 * growth.delay_ns / (end_ns - start_ns), bound_pct)
 
 
 def _side_doubts(

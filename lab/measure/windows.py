@@ -15,13 +15,15 @@ class PhaseWindow:
     """The measured window of one phase on the host's monotonic clock.
 
     `doubts` are reasons for which nothing measured in it may count (samples dropped, host disturbed, too
-    short): whatever is judged in it is UNDECIDED.
+    short): whatever is judged in it is UNDECIDED. `work_doubts` are reasons for which only work per second may
+    not count.
     """
 
     phase: str
     start_ns: int
     end_ns: int
     doubts: tuple[str, ...] = ()
+    work_doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,14 @@ def working(work: dict[str, tuple[int, int]]):
     return replace(WELL, tasks=tasks)
 
 
+def test_a_doubt_about_work_alone_leaves_steal_judged():
+    phases = tuple(replace(window, work_doubts=("waited outside",)) for window in WELL.phases)
+    measurements = replace(WELL, phases=phases)
+    verdict = only_verdict(THROUGHPUT, measurements)
+    assert (verdict.outcome, verdict.reason) == (Outcome.UNDECIDED, "waited outside")
+    assert only_verdict(expect_steal(40, 60), measurements).outcome is Outcome.PASSED
+
+
 def test_throughput_is_summed_over_guests_and_tasks():
     verdict = only_verdict(THROUGHPUT, working({"folded": (5900, 5900), "contended": (6000, 6000)}))
     assert verdict.outcome is Outcome.PASSED

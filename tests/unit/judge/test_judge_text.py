@@ -127,7 +127,13 @@ def test_document_has_its_keys_and_units():
     assert (document["name"], document["lab_id"], document["format"]) == ("quickstart", "lab-1234", 1)
     assert len(document["verdicts"]) == 9
     assert document["verdicts"][-1]["phase"] is None
-    assert document["phases"][0] == {"phase": "contended", "start_ns": 0, "end_ns": WINDOW_NS, "doubts": []}
+    assert document["phases"][0] == {
+        "phase": "contended",
+        "start_ns": 0,
+        "end_ns": WINDOW_NS,
+        "doubts": [],
+        "work_doubts": [],
+    }
     vcpu = document["vcpus"][0]
     assert (vcpu["node"], vcpu["vcpu"], vcpu["phase"], vcpu["pcpus"]) == ("guest1", 0, "contended", [0])
     assert (vcpu["guest_steal_pct"], vcpu["host_steal_pct"]) == pytest.approx((49.8, 50.1))

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every shipped topology runs on real guests and passes; what it recorded is judged alike offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from e2e_lab import ROOT, Done, call, run_until_decided
+
+QUICKSTART = ROOT / "topologies/quickstart.yaml"
+
+
+def verdicts(document: str) -> list[tuple[str, str, str]]:
+    return [(one["expectation"], one["subject"], one["outcome"]) for one in json.loads(document)["verdicts"]]
+
+
+@pytest.mark.parametrize("name", ["steal-pair", "three-on-one", "weights"])
+def test_runs_and_passes(name: str, tmp_path: Path) -> None:
+    done, recording = run_until_decided(ROOT / f"topologies/{name}.yaml", tmp_path, "--json")
+    assert done.status == 0, done.out + done.err
+    again = call("check", recording, "--json")
+    assert again.status == 0
+    assert verdicts(again.out) == verdicts(done.out)
+
+
+def test_quickstart_passes_and_is_judged_alike_offline(quickstart: tuple[Done, Path]) -> None:
+    done, recording = quickstart
+    assert done.status == 0, done.out + done.err
+    again = call("check", recording, "--json")
+    assert again.status == 0
+    assert verdicts(again.out) == verdicts(done.out)
+
+
+def test_quickstart_really_folds(quickstart: tuple[Done, Path]) -> None:
+    """The numbers themselves, not only the verdicts about them."""
+    document = json.loads(quickstart[0].out)
+    contended = [one for one in document["vcpus"] if one["phase"] == "contended"]
+    folded = [one for one in document["vcpus"] if one["phase"] == "folded"]
+    assert len(contended) == len(folded) == 4
+    assert all(one["guest_steal_pct"] > 30 for one in contended)
+    assert (
+        sum(one["guest_steal_pct"] for one in folded) < sum(one["guest_steal_pct"] for one in contended) / 4
+    )
+    assert all(one["involuntary_switches"] > 0 for one in contended)
+    assert all(one["kvm_preemption_reported"] > 0 for one in contended)
+    assert [task["affinities"] for task in document["affinities"]] == [["0-1"]] * 4
+
+
+def test_expectation_that_cannot_hold_fails_in_check_and_in_run(
+    quickstart: tuple[Done, Path], tmp_path: Path
+) -> None:
+    impossible = tmp_path / "impossible.yaml"
+    text = QUICKSTART.read_text()
+    impossible.write_text(
+        text.replace("{phase: contended, min: 40%, max: 60%}", "{phase: contended, max: 5%}")
+    )
+    checked = call("check", quickstart[1], "--expect", impossible)
+    assert checked.status == 1, checked.out + checked.err
+    failed, recording = run_until_decided(impossible, tmp_path)
+    assert failed.status == 1, failed.out + failed.err
+    assert "FAILED" in failed.out
+    assert call("check", recording).status == 1
