@@ -8,9 +8,10 @@ import xml.etree.ElementTree as ElementTree
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from errno import ENOENT
 from itertools import pairwise
 from math import ceil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from fakeworld import STORE, TICK_NS, FakeGuest, FakeLoad, FakeWorld
 
@@ -30,6 +31,7 @@ class FakeAgent:
         self.stream = stream
         self._queue: deque[AgentEvent] = deque()
         self._sequence = 0
+        self._told: set[str] = set()
         world.files[stream] = bytearray(
             f"pvprobe 1 host interval_ms=100 boot_ns={world.now_ns} user_hz=100\n".encode()
         )
@@ -47,6 +49,7 @@ class FakeAgent:
                 self.world.write(self.stream, f"m {self.world.now_ns} {text}\n".encode())
                 self.say("marked", str(self.world.now_ns), *text.split())
             elif words[0] == "guest" and len(words) == 6:
+                self._told.add(words[1])
                 self.world.watch_guest(self, words[1], words[3], words[4])
             elif words[0] == "drop" and len(words) == 2:
                 self._drop(words[1])
@@ -56,9 +59,12 @@ class FakeAgent:
                 self.say("error", "-", "unknown", "command:", *words)
 
     def _drop(self, name: str) -> None:
-        for guest in self.world.guests.values():
-            if guest.watched_as == name:
-                guest.watched_as = None
+        watched = [guest for guest in self.world.guests.values() if guest.watched_as == name]
+        if name not in self._told:
+            self.say("error", name, "is", "not", "watched")
+        self._told.discard(name)
+        for guest in watched:
+            guest.watched_as = None
 
     def events(self, timeout_s: float) -> Iterator[AgentEvent]:
         with self.world.gate("agent.events"):
@@ -188,6 +194,7 @@ class FakeShell:
         self.files = files
         self.name = name
         self.lost: type[Lost] = HostLost
+        self.directories = {"/", "/store"}
 
     def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
         with self.world.gate(f"{self.name}: {command.split()[0]}"):
@@ -202,12 +209,13 @@ class FakeShell:
         if program == "sleep":
             return self._sleep(float(words[0]), timeout_s)
         programs: dict[str, Callable[[list[str]], CommandResult]] = {
-            "mkdir": lambda words: self._done(),
+            "mkdir": self._make_directory,
             "true": lambda words: self._done(),
             "rm": self._remove,
             "echo": lambda words: self._done(" ".join(words) + "\n"),
             "cat": lambda words: self._cat(words[-1]),
             "tail": lambda words: self._cat(words[-1]),
+            "cd": self._join_files,
             "exit": lambda words: CommandResult(int(words[0]), "", ""),
         }
         if program not in programs:
@@ -229,15 +237,32 @@ class FakeShell:
             return CommandResult(1, "", f"cat: {path}: No such file or directory\n")
         return self._done(self.files[path].decode(errors="replace"))
 
+    def _join_files(self, words: list[str]) -> CommandResult:
+        """`cd DIR && umask 077 && cat A B >C && ...`, as boots make their initramfs."""
+        directory = PurePosixPath(words[0])
+        for part in " ".join(words[1:]).split("&&"):
+            match part.split():
+                case ["cat", *sources, target]:
+                    data = b"".join(bytes(self.files[str(directory / source)]) for source in sources)
+                    self.files[str(directory / target.removeprefix(">"))] = bytearray(data)
+        return self._done()
+
+    def _make_directory(self, words: list[str]) -> CommandResult:
+        self.directories.update(str(path) for path in (Path(words[-1]), *Path(words[-1]).parents))
+        return self._done()
+
     def _remove(self, words: list[str]) -> CommandResult:
         root = words[-1]
         for path in [path for path in self.files if path == root or path.startswith(root + "/")]:
             del self.files[path]
+        self.directories -= {one for one in self.directories if one == root or one.startswith(root + "/")}
         return self._done()
 
     def put(self, source: Path, target: str, mode: int = 0o644) -> None:
         with self.world.gate(f"{self.name}: put"):
             try:
+                if str(Path(target).parent) not in self.directories:
+                    raise FileNotFoundError(ENOENT, "no such directory there")
                 self.files[target] = bytearray(source.read_bytes())
             except OSError as error:
                 raise CommandFailed(f"{self.name}: cannot copy {source}: {error.strerror}") from None

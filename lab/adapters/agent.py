@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from lab.errors import HostLost
 from lab.run.ports import AgentEvent
@@ -24,6 +25,7 @@ class ProcessAgent:
     def __init__(self, argv: Sequence[str], name: str) -> None:
         self.name = name
         self._events: queue.Queue[AgentEvent | None] = queue.Queue()
+        self._sending = threading.Lock()
         self._child = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
@@ -58,8 +60,9 @@ class ProcessAgent:
         """Write one command line."""
         assert self._child.stdin is not None
         try:
-            self._child.stdin.write(line + "\n")
-            self._child.stdin.flush()
+            with self._sending:
+                self._child.stdin.write(line + "\n")
+                self._child.stdin.flush()
         except (BrokenPipeError, ValueError):
             raise self._lost() from None
 
@@ -88,4 +91,5 @@ class ProcessAgent:
         self._reader.join(_STOP_TIMEOUT_S)
         for pipe in (self._child.stdin, self._child.stdout, self._child.stderr):
             if pipe is not None and not pipe.closed:
-                pipe.close()
+                with suppress(OSError):  # what a dead child was told and never read
+                    pipe.close()

@@ -22,6 +22,9 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _CONNECT_TIMEOUT_S = 30
 _TAIL_LINES = 20
+#: What paramiko gives in place of a status when the channel was closed without one.
+_NO_STATUS = -1
+_CHUNK_BYTES = 256 * 1024
 
 
 class SshShell:
@@ -58,6 +61,8 @@ class SshShell:
             result = self.connection.run(
                 command, hide=True, warn=True, pty=False, in_stream=False, timeout=timeout_s
             )
+        if result.exited == _NO_STATUS and not self.connection.is_connected:
+            raise self._lost(f"{self.name}: ssh connection lost while running `{command}`")
         done = CommandResult(result.exited, result.stdout, result.stderr)
         if check and done.status != 0:
             raise failed_command(self.name, command, done)
@@ -86,10 +91,18 @@ class SshShell:
             sftp.chmod(target, mode)
 
     def fetch(self, source: str, target: Path) -> None:
-        """Copy a file from there by SFTP."""
+        """Copy a file from there by SFTP: as much as there is now, however fast it grows."""
         try:
-            with self._copying(f"copying {source} from there") as sftp:
-                sftp.get(source, str(target))
+            with (
+                self._copying(f"copying {source} from there") as sftp,
+                sftp.open(source, "rb") as remote,
+                target.open("wb") as local,
+            ):
+                left = remote.stat().st_size or 0
+                remote.prefetch(left)
+                while left > 0 and (chunk := remote.read(min(left, _CHUNK_BYTES))):
+                    local.write(chunk)
+                    left -= len(chunk)
         except LabFailure:
             target.unlink(missing_ok=True)
             raise
@@ -114,8 +127,9 @@ def connect_host(target: str, ssh_config: Path | None) -> SshShell:
     connection = fabric.Connection(target, config=config, connect_timeout=_CONNECT_TIMEOUT_S)
     known = connection.ssh_config.get("userknownhostsfile")
     connection.client.load_system_host_keys()
-    if known:
-        connection.client.load_host_keys(str(Path(known.split()[0]).expanduser()))
+    for path in [Path(name).expanduser() for name in (known or "").split()[:1]]:
+        if path.exists():
+            connection.client.load_host_keys(str(path))
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     shell = SshShell(connection, f"host {target}")
     try:
@@ -148,7 +162,8 @@ def connect_guest(
     )
     kind, blob = host_key.split()[:2]
     key: Any = paramiko.PKey.from_type_string(kind, _decoded(blob))
-    connection.client.get_host_keys().add(address, kind, key)
+    known_as = connection.host if connection.port == 22 else f"[{connection.host}]:{connection.port}"
+    connection.client.get_host_keys().add(known_as, kind, key)
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     shell = SshShell(connection, f"guest at {address}", lost)
     shell.open()

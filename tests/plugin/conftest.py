@@ -51,6 +51,6 @@ def run(pytester: pytest.Pytester) -> Callable[..., pytest.RunResult]:
 
     def run_text(text: str, *options: str, head: str = HEAD) -> pytest.RunResult:
         pytester.makepyfile(test_user=head + text)
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", *options)
 
     return run_text

@@ -85,7 +85,7 @@ def test_too_short(lab):
     assert lab.measure("short", seconds=1).steal("guest1", 0) < 99
 """)
     result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["*UndecidedError*guest 60.* %, host 50.* %*sides disagree*"])
+    result.stdout.fnmatch_lines(["*UndecidedError*guest 60.* %, host 50.* %*disagree*"])
     result.stdout.fnmatch_lines(["*UndecidedError*too short*"])
 
 
