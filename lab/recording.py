@@ -39,7 +39,7 @@ class Event:
 
     Kinds: `phase` (phase, start_ns, end_ns: the measured window), `knob` (node, knob, path, old, new,
     guest_t0_ns, guest_t1_ns, host_t0_ns, host_t1_ns), `load-start` and `load-stop` (load, node), `ready`
-    (node), `retry` (what, reason, attempt), `lost` (what, reason), `disturbance` (reason), `note` (text).
+    (node, boot_s), `retry` (what, reason, attempt), `lost` (what, reason), `disturbance` (reason), `note` (text).
     """
 
     t_ns: int

@@ -97,7 +97,7 @@ class Wiring:
     def _open(self, where: str) -> LibvirtHost | NestedHost:
         probe = ensure_probe(self.workshop).pvprobe
         if where == "local":
-            return open_local_host(where, probe, self._local_store(), self._emulator())
+            return open_local_host(where, probe, self.places.local_store, self._emulator())
         if where == "nested":
             self.host_vm.ensure_up(self.host_vm_parts())
             return self._reach_host_vm(probe)
@@ -133,9 +133,6 @@ class Wiring:
         finally:
             libvirt.close()
 
-    def _local_store(self) -> Path:
-        return self.places.state_dir
-
     def host_vm_parts(self) -> HostVmParts:
         """What the host VM is made of, everything built that is missing."""
         probe = ensure_probe(self.workshop)
@@ -170,9 +167,10 @@ class Wiring:
 
     def surroundings(self, launch: Launch) -> Surroundings:
         """What making a lab needs besides a plan."""
-        return Surroundings(self.records, self.places.state_dir, launch, _make_keys, self.narrator)
+        return Surroundings(self.records, self.places.state_dir, launch, make_keys, self.narrator)
 
 
-def _make_keys() -> tuple[bytes, str]:
+def make_keys() -> tuple[bytes, str]:
+    """A new key pair: the private key file's bytes, the public key's line."""
     pair = make_key_pair()
     return pair.private, pair.public

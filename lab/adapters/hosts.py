@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -41,11 +42,17 @@ class LibvirtHost:
         self._gateway = shell if isinstance(shell, SshShell) else None
         self._probe = probe
         self._ssh_command = tuple(ssh_command)
+        self._staged: dict[Path, str] = {}
 
     def stage(self, source: Path) -> str:
         """The host's path of the same bytes; named by their hash, so that they are copied once."""
         if self._gateway is None:
             return str(source)
+        if source not in self._staged:
+            self._staged[source] = self._stage(source)
+        return self._staged[source]
+
+    def _stage(self, source: Path) -> str:
         with source.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:24]
         target = f"{self.facts.store_dir}/store/{digest}-{source.name}"
@@ -108,13 +115,15 @@ def open_ssh_host(
 ) -> LibvirtHost:
     """The machine behind `target`, reached as `ssh_config` says (the user's own where None)."""
     ssh = ["ssh", *(["-F", str(ssh_config)] if ssh_config else []), "-o", "BatchMode=yes"]
-    shell = connect_host(target, ssh_config)
-    try:
-        hypervisor = LibvirtHypervisor(_libvirt_uri(target, ssh_config))
-        facts = read_host_facts(where, shell, hypervisor, store_dir, None)
-    except BaseException:
-        shell.close()
-        raise
+    with ThreadPoolExecutor(1) as pool:  # two key exchanges take as long as one
+        opening = pool.submit(LibvirtHypervisor, _libvirt_uri(target, ssh_config))
+        shell = connect_host(target, ssh_config)
+        try:
+            hypervisor = opening.result()
+            facts = read_host_facts(where, shell, hypervisor, store_dir, None)
+        except BaseException:
+            shell.close()
+            raise
     keepalive = ["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=6"]
     return LibvirtHost(facts, shell, hypervisor, probe, (*ssh, *keepalive, target))
 

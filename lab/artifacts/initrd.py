@@ -63,6 +63,12 @@ def render_initrd(init: bytes, seed: Mapping[str, bytes]) -> bytes:
     return cpio_newc(entries)
 
 
+def render_seed(seed: Mapping[str, bytes]) -> bytes:
+    """An archive of /seed alone, to follow `render_initrd(init, {})`: the kernel unpacks archives one by one."""
+    entries = [CpioEntry(f"seed/{name}", stat.S_IFREG | 0o600, seed[name]) for name in sorted(seed)]
+    return cpio_newc(entries)
+
+
 def write_initrd(path: Path, init_binary: Path, seed: Mapping[str, bytes]) -> None:
     """Write `render_initrd` of the program `init_binary` to `path`, readable by its owner only.
 

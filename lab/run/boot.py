@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.artifacts.initrd import write_initrd
+from lab.artifacts.initrd import render_initrd, render_seed
 from lab.errors import BootTimeout, GuestLost, Lost
 from lab.plan.domainxml import GuestPaths, render_domain_xml, render_guest_cmdline
 from lab.plan.labplan import LabPlan, NodePlan
@@ -21,6 +22,7 @@ from lab.run.watch import Watch
 BOOT_ATTEMPTS = 3
 BOOT_TIMEOUT_S = 120
 _PARALLEL_STARTS = 8
+_FILE_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,13 @@ class GuestKeys:
     authorized: str
     host_private: bytes
     host_public: str
+
+    def seed(self) -> Mapping[str, bytes]:
+        """The files that the guest's init puts in place."""
+        return {
+            "authorized_keys": self.authorized.encode() + b"\n",
+            "ssh_host_ed25519_key": self.host_private,
+        }
 
 
 @dataclass(frozen=True)
@@ -41,14 +50,27 @@ class GuestFiles:
     stream: str
 
 
-def stage_guest(
-    host: Host, plan: LabPlan, node: NodePlan, launch: Launch, keys: GuestKeys, local: Path, remote: str
-) -> GuestFiles:
-    """Put everything in place that `node`'s domain names. `local` and `remote` are the lab's directories."""
-    initrd = local / f"{node.name}.initrd"
-    seed = {"authorized_keys": keys.authorized.encode() + b"\n", "ssh_host_ed25519_key": keys.host_private}
-    write_initrd(initrd, launch.init_binary, seed)
-    host.shell.put(initrd, f"{remote}/{node.name}.initrd", 0o644)
+def stage_guests(
+    host: Host, plan: LabPlan, launch: Launch, keys: Mapping[str, GuestKeys], local: Path, remote: str
+) -> dict[str, GuestFiles]:
+    """Put everything in place that the domains name. `local` and `remote` are the lab's directories.
+
+    Guests share their initramfs but for the keys in it: those are a small archive of their own, appended on
+    the host, where both are readable by nobody else.
+    """
+    base = local / "init.cpio"
+    base.write_bytes(render_initrd(launch.init_binary.read_bytes(), {}))
+    join = [f"cd {shlex.quote(remote)}", "umask 077"]
+    for name, key in keys.items():
+        seed = local / f"{name}.seed"
+        write_secret(seed, render_seed(key.seed()))
+        host.shell.put(seed, f"{remote}/{name}.seed", 0o600)
+        join.append(f"cat {shlex.quote(host.stage(base))} {name}.seed >{name}.initrd")
+    host.shell.run(" && ".join(join), timeout_s=_FILE_TIMEOUT_S)
+    return {node.name: _guest_files(host, plan, node, launch, remote) for node in plan.nodes}
+
+
+def _guest_files(host: Host, plan: LabPlan, node: NodePlan, launch: Launch, remote: str) -> GuestFiles:
     paths = GuestPaths(
         kernel=host.stage(launch.kernels[node.kernel]),
         initrd=f"{remote}/{node.name}.initrd",
@@ -58,6 +80,12 @@ def stage_guest(
         cmdline=render_guest_cmdline(plan, node),
     )
     return GuestFiles(paths, f"/run/libvirt/qemu/{node.domain}.pid", f"{remote}/{node.name}.stream")
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Write a file that nobody but its owner can ever read."""
+    path.touch(mode=0o600)
+    path.write_bytes(data)
 
 
 class Boot:
@@ -83,7 +111,7 @@ class Boot:
         self._narrator = narrator
         self._console_tail = console_tail
         self._attempts = dict.fromkeys(guests, 0)
-        self._deadlines: dict[str, float] = {}
+        self._created: dict[str, float] = {}
 
     def run(self) -> None:
         """Return when every guest's probe has spoken. Raises GuestLost or BootTimeout after the last attempt."""
@@ -91,6 +119,7 @@ class Boot:
         self._start(list(self._guests))
         while waiting := [name for name in self._guests if not self._watch.is_ready(name)]:
             self._watch.next_change(0.5)
+            self._note_ready(waiting)
             self._start(self._lost(waiting))
         self._narrator.say(f"{len(self._guests)} guests up in {self._monotonic() - started:.1f} s")
 
@@ -101,8 +130,8 @@ class Boot:
     def _start_one(self, name: str) -> None:
         files = self._guests[name]
         self._attempts[name] += 1
+        self._created[name] = self._monotonic()
         self._host.hypervisor.create_domain(self.domain_xml(name))
-        self._deadlines[name] = self._monotonic() + BOOT_TIMEOUT_S
         self._watch.guest(
             name, files.pid_file, files.paths.probe_socket, files.stream, files.paths.console_log
         )
@@ -110,6 +139,13 @@ class Boot:
     def domain_xml(self, name: str) -> str:
         """The domain of `name` as it is given to libvirt."""
         return render_domain_xml(self._plan, self._plan.node(name), self._guests[name].paths)
+
+    def _note_ready(self, waiting: Iterable[str]) -> None:
+        for name in waiting:
+            ready_ns = self._watch.ready_ns(name)
+            if ready_ns is not None:
+                seconds = round(self._monotonic() - self._created[name], 2)
+                self._journal.add(ready_ns, "ready", node=name, boot_s=seconds)
 
     def _lost(self, waiting: list[str]) -> list[str]:
         return [name for name in waiting if self._end_if_lost(name)]
@@ -133,7 +169,7 @@ class Boot:
         reason = self._watch.death(name)
         if reason is not None:
             return GuestLost(self._with_console(name, f"guest {name} {reason} while booting"))
-        if self._monotonic() > self._deadlines[name]:
+        if self._monotonic() > self._created[name] + BOOT_TIMEOUT_S:
             late = f"guest {name}: its probe did not speak within {BOOT_TIMEOUT_S} s"
             return BootTimeout(self._with_console(name, late))
         return None

@@ -15,15 +15,15 @@ from typing import Protocol, TypeVar
 from lab.errors import HostLost, LabError
 from lab.plan.domainxml import render_network_xml
 from lab.plan.labplan import LabPlan, render_plan_json
-from lab.run.boot import Boot, GuestFiles, GuestKeys, stage_guest
+from lab.run.boot import Boot, GuestFiles, GuestKeys, stage_guests, write_secret
 from lab.run.events import Journal
 from lab.run.leases import check_leases, leases_locked
-from lab.run.ports import Host, Launch, Narrator, Shell
+from lab.run.ports import Host, Launch, Narrator
 from lab.run.records import LabRecord, LabRecords, LabState
+from lab.run.shells import GuestShells
 from lab.run.watch import Watch, tail_or_nothing
 
 _FILE_TIMEOUT_S = 60
-_PARALLEL_SHELLS = 8
 _Result = TypeVar("_Result")
 
 
@@ -46,7 +46,7 @@ class Lab:
     domain_xml: Mapping[str, str]
     watch: Watch
     journal: Journal
-    shells: Mapping[str, Shell]
+    shells: GuestShells
 
     def console_tail(self, node: str) -> str:
         """The last lines of a guest's console; empty where it cannot be read."""
@@ -107,13 +107,12 @@ def _make(
     host.shell.run(f"mkdir -p -m 711 {shlex.quote(remote)}", timeout_s=_FILE_TIMEOUT_S)
     private, public = around.make_keys()
     key_file = local / "key"
-    _write_secret(key_file, private)
+    write_secret(key_file, private)
     keys = {node.name: GuestKeys(public, *around.make_keys()) for node in plan.nodes}
-    files = {
-        node.name: stage_guest(host, plan, node, around.launch, keys[node.name], local, remote)
-        for node in plan.nodes
-    }
-    host.hypervisor.create_network(render_network_xml(plan))
+    with ThreadPoolExecutor(1) as pool:  # starting a network takes libvirt about as long as the files take
+        network = pool.submit(host.hypervisor.create_network, render_network_xml(plan))
+        files = stage_guests(host, plan, around.launch, keys, local, remote)
+        network.result()
     agent = stack.enter_context(host.start_agent(f"{remote}/host.stream", plan.measure.interval_ms))
     outer = stack.enter_context(host.start_outer(local / "outer.stream", plan.measure.interval_ms))
 
@@ -123,25 +122,13 @@ def _make(
     watch = Watch(agent, console_tail, outer, around.monotonic)
     boot = Boot(host, plan, files, watch, journal, around.narrator, console_tail, around.monotonic)
     boot.run()
-    shells = _open_shells(host, plan, key_file, keys, stack)
+    shells = GuestShells(host, plan, key_file, {name: one.host_public for name, one in keys.items()})
+    stack.callback(shells.close)
     (local / "plan.json").write_text(render_plan_json(plan))
     (local / "host_keys").write_text("".join(f"{name} {one.host_public}\n" for name, one in keys.items()))
     around.records.update(record, LabState.RUNNING)
     xml = {name: boot.domain_xml(name) for name in files}
     return Lab(plan, host, record, local, files, xml, watch, journal, shells)
-
-
-def _open_shells(
-    host: Host, plan: LabPlan, key_file: Path, keys: Mapping[str, GuestKeys], stack: ExitStack
-) -> Mapping[str, Shell]:
-    # While the guests are idle: a key exchange under contention takes many seconds.
-    def open_one(name: str) -> tuple[str, Shell]:
-        shell = host.guest_shell(plan.node(name).address, key_file, keys[name].host_public)
-        stack.callback(shell.close)
-        return name, shell
-
-    with ThreadPoolExecutor(_PARALLEL_SHELLS) as pool:
-        return dict(pool.map(open_one, [node.name for node in plan.nodes]))
 
 
 def keep_lab(around: Surroundings, lab: Lab) -> LabRecord:
@@ -196,8 +183,3 @@ def _attempt(action: Callable[[], object], problems: list[LabError]) -> None:
         action()
     except LabError as error:
         problems.append(error)
-
-
-def _write_secret(path: Path, data: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(data)

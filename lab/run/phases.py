@@ -34,6 +34,7 @@ class PhaseRunner:
 
         Raises GuestLost or HostLost at once when something dies.
         """
+        self._lab.shells.open_all()
         self.set_knobs(self._lab.plan.knobs)
         for phase in self._lab.plan.phases:
             self.run(phase)

@@ -63,6 +63,10 @@ class Watch:
         """Whether the guest's probe has spoken."""
         return name in self._ready
 
+    def ready_ns(self, name: str) -> int | None:
+        """When the guest's probe spoke, on the host's clock; None while it has not."""
+        return self._ready.get(name)
+
     def death(self, name: str) -> str | None:
         """Why the guest is dead; None while it lives."""
         return self._dead.get(name)

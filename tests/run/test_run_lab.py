@@ -152,7 +152,7 @@ def test_a_kept_lab_has_secrets_only_for_its_owner(bench):
     directory = bench.records.directory(keep(bench).lab_id)
     modes = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
     assert modes["key"] == 0o600
-    assert modes["guest1.initrd"] == 0o600
+    assert modes["guest1.seed"] == 0o600
 
 
 def test_a_domain_of_the_same_name_with_another_owner_is_left_alone(bench):
