@@ -18,12 +18,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.adapters.keys import make_key_pair
 from lab.artifacts.initrd import write_initrd
 from lab.plan.arch import guest_arch
 from lab.plan.domainxml import PROBE_PORT
 
 #: A guest speaks within 2 s where KVM works; a machine that emulates instructions one by one never gets there.
 _TIMEOUT_S = 30
+#: The verdict stands until the machine boots again, so one guest that dies without a word does not decide it.
+_ATTEMPTS = 2
 _KVM_DEVICE = Path("/dev/kvm")
 _POLL_S = 0.05
 
@@ -89,32 +92,59 @@ def _boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """`silent` where QEMU ended and said nothing, as after a triple fault or a panic in the guest."""
+
+    reason: str
+    silent: bool = False
+
+
 def _boot(guest: ProbeGuest, fingerprint: str) -> KvmVerdict:
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="lab-kvm-probe-") as name:
-        reason = _wait_for_probe(guest, Path(name))
+    failure = _boot_patiently(guest)
     seconds = round(time.monotonic() - started, 1)
-    if reason is None:
+    if failure is None:
         return KvmVerdict(
             True, f"the lab's guest kernel booted under KVM in {seconds} s", seconds, fingerprint
         )
-    return KvmVerdict(
-        False, f"/dev/kvm opens, but the lab's guest kernel does not boot: {reason}", seconds, fingerprint
-    )
+    reason = f"/dev/kvm opens, but the lab's guest kernel does not boot: {failure.reason}"
+    return KvmVerdict(False, reason, seconds, fingerprint)
 
 
-def _wait_for_probe(guest: ProbeGuest, directory: Path) -> str | None:
+def _boot_patiently(guest: ProbeGuest) -> _Failure | None:
+    failure = None
+    for _ in range(_ATTEMPTS):
+        with tempfile.TemporaryDirectory(prefix="lab-kvm-probe-") as name:
+            failure = _wait_for_probe(guest, Path(name))
+        if failure is None or not failure.silent:
+            break
+    return failure
+
+
+def _wait_for_probe(guest: ProbeGuest, directory: Path) -> _Failure | None:
     said, errors = directory / "port", directory / "stderr"
     with _running(_command(guest, directory), errors) as child:
         deadline = time.monotonic() + _TIMEOUT_S
         while time.monotonic() < deadline:
             if said.exists() and b"\n" in said.read_bytes():
                 return None
+            ended = child.poll() is not None
             complaint = errors.read_text(errors="replace").strip()
-            if "KVM internal error" in complaint or child.poll() is not None:
-                return complaint.splitlines()[0] if complaint else f"QEMU ended with status {child.poll()}"
+            if "KVM internal error" in complaint or (ended and complaint):
+                return _Failure(complaint.splitlines()[0])
+            if ended:
+                return _Failure(f"QEMU ended with status {child.poll()}{_last_words(directory)}", silent=True)
             time.sleep(_POLL_S)
-    return f"its probe did not speak within {_TIMEOUT_S} s"
+    return _Failure(f"its probe did not speak within {_TIMEOUT_S} s{_last_words(directory)}")
+
+
+def _last_words(directory: Path) -> str:
+    """The last line on the guest's console, as the end of a sentence; nothing where there is none."""
+    console = directory / "console"
+    lines = console.read_text(errors="replace").split("\n") if console.exists() else []
+    words = [line.strip() for line in lines if line.strip()]
+    return f"; its console ends: {words[-1]}" if words else ""
 
 
 @contextmanager
@@ -130,7 +160,9 @@ def _running(argv: Sequence[str], errors: Path) -> Iterator[subprocess.Popen[byt
 
 def _command(guest: ProbeGuest, directory: Path) -> Sequence[str]:
     initrd = directory / "initrd"
-    write_initrd(initrd, guest.init_binary, {})
+    # Its sshd starts before its probe, as in any guest, and wants a host key; nobody logs in.
+    seed = {"authorized_keys": b"", "ssh_host_ed25519_key": make_key_pair().private}
+    write_initrd(initrd, guest.init_binary, seed)
     arch = guest_arch(platform.machine())
     return [
         *(
