@@ -21,6 +21,12 @@ class Places:
     topologies_dir: Path
 
     @property
+    def local_store(self) -> Path:
+        """What this machine gets as a host of guests. Apart from the labs' own directories, as on every other host:
+        files are copied here from there, and a lab's end removes its part of this before its record."""
+        return self.state_dir / "local"
+
+    @property
     def kvm_verdict(self) -> Path:
         """Where the last verdict about this machine's KVM is kept."""
         return self.state_dir / "kvm-probe.json"
