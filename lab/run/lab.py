@@ -6,13 +6,13 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from lab.errors import HostLost, LabError
+from lab.errors import HostLost, LabError, Lost
 from lab.plan.domainxml import render_network_xml
 from lab.plan.labplan import LabPlan, render_plan_json
 from lab.run.boot import Boot, GuestFiles, GuestKeys, stage_guests, write_secret
@@ -24,6 +24,8 @@ from lab.run.shells import GuestShells
 from lab.run.watch import Watch, tail_or_nothing
 
 _FILE_TIMEOUT_S = 60
+_PATIENCE_S = 0.2
+_WATCH_S = 0.01
 _Result = TypeVar("_Result")
 
 
@@ -53,9 +55,21 @@ class Lab:
         return read_console_tail(self.host, self.files[node].paths.console_log)
 
     def everywhere(self, names: list[str], work: Callable[[str], _Result]) -> list[_Result]:
-        """`work` for every node name, at the same time."""
+        """`work` for every node name, at the same time.
+
+        Raises GuestLost or HostLost as soon as something dies: a dead guest answers no command, and the
+        command would wait for its deadline.
+        """
         with ThreadPoolExecutor(max(1, len(names))) as pool:
-            return list(pool.map(work, names))
+            running = [pool.submit(work, name) for name in names]
+            try:
+                while wait(running, timeout=_PATIENCE_S).not_done:
+                    self.watch.next_change(_WATCH_S)
+                    self.watch.raise_deaths()
+            except Lost:
+                self.shells.close()  # whoever still waits for an answer gives up
+                raise
+            return [one.result() for one in running]
 
 
 @dataclass(frozen=True)
