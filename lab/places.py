@@ -21,6 +21,11 @@ class Places:
     topologies_dir: Path
 
     @property
+    def host_vm(self) -> Path:
+        """What belongs to the host VM."""
+        return self.state_dir / "host"
+
+    @property
     def local_store(self) -> Path:
         """What this machine gets as a host of guests. Apart from the labs' own directories, as on every other host:
         files are copied here from there, and a lab's end removes its part of this before its record."""
@@ -30,6 +35,14 @@ class Places:
     def kvm_verdict(self) -> Path:
         """Where the last verdict about this machine's KVM is kept."""
         return self.state_dir / "kvm-probe.json"
+
+    def make_passable(self) -> None:
+        """Make the directories in which files lie that QEMU opens, so that its own user can pass through them,
+        whatever the umask. What is there already stays as it is: `lab doctor` tells of it."""
+        for directory in (self.state_dir, self.host_vm, self.local_store):
+            if not directory.is_dir():
+                directory.mkdir(parents=True)
+                directory.chmod(0o711)
 
 
 def find_places(environ: Mapping[str, str]) -> Places:

@@ -51,7 +51,8 @@ class Wiring:
             Cache(places.cache_dir, progress), ProcessCommands(), progress, places.images_dir
         )
         self.records = LabRecords(places.state_dir)
-        self.host_vm = HostVm(places.state_dir / "host", narrator)
+        places.make_passable()
+        self.host_vm = HostVm(places.host_vm, narrator)
 
     def only_built(self) -> Wiring:
         """The same, but nothing is ever built: whatever needs that raises NotBuiltError."""

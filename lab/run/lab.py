@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
 from lab.errors import HostLost, LabError, Lost
@@ -118,7 +118,9 @@ def _make(
     host: Host, plan: LabPlan, around: Surroundings, journal: Journal, record: LabRecord, stack: ExitStack
 ) -> Lab:
     local, remote = around.records.directory(plan.lab_id), record.remote_dir
-    host.shell.run(f"mkdir -p -m 711 {shlex.quote(remote)}", timeout_s=_FILE_TIMEOUT_S)
+    # QEMU's own user must pass through both; -m does not reach the parents that -p makes.
+    passed = shlex.join([str(PurePosixPath(remote).parent), remote])
+    host.shell.run(f"mkdir -p -m 711 {passed}", timeout_s=_FILE_TIMEOUT_S)
     private, public = around.make_keys()
     key_file = local / "key"
     write_secret(key_file, private)
