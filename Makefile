@@ -24,7 +24,7 @@ test: setup
 
 check:
 	@.ci/setup packages venv
-	@.venv/bin/pytest -q --ignore=tests/e2e -m '$(NO_VM)' $(ARGS)
+	@.venv/bin/pytest -q --numprocesses=3 --dist=loadfile --ignore=tests/e2e -m '$(NO_VM)' $(ARGS)
 
 clean:
 	@.ci/clean

@@ -27,7 +27,7 @@ from lab.artifacts.ports import Progress
 from lab.artifacts.probe import ensure_probe
 from lab.artifacts.toolbox import ensure_toolbox
 from lab.artifacts.workshop import Workshop
-from lab.errors import InputError
+from lab.errors import HostError, InputError
 from lab.places import Places
 from lab.plan.assume import HOST_VM_MEMORY_MIB, host_vm_pcpu_count
 from lab.plan.decide import plan_lab
@@ -100,14 +100,23 @@ class Wiring:
         if where == "local":
             return open_local_host(where, probe, self.places.local_store, self._emulator())
         if where == "nested":
-            self.host_vm.ensure_up(self.host_vm_parts())
-            return self._reach_host_vm(probe)
+            return self._start_host_vm(probe)
         if where.startswith("ssh://"):
             config = os.environ.get("LAB_SSH_CONFIG")
             return open_ssh_host(
                 where, where.removeprefix("ssh://"), Path(config) if config else None, probe, _REMOTE_STORE
             )
         raise InputError(f"host {where!r}: expected auto, local, nested or ssh://user@host")
+
+    def _start_host_vm(self, probe: Path) -> NestedHost:
+        parts = self.host_vm_parts()
+        self.host_vm.ensure_up(parts)
+        try:
+            return self._reach_host_vm(probe)
+        except HostError as error:
+            self.narrator.say(f"the host VM runs but cannot be reached ({error.message}): starting it again")
+            self.host_vm.restart(parts)
+            return self._reach_host_vm(probe)
 
     def _reach_host_vm(self, probe: Path) -> NestedHost:
         inner = open_ssh_host("nested", "lab-host", self.host_vm.ssh_config, probe, _REMOTE_STORE)

@@ -94,15 +94,23 @@ class HostVm:
         return Path("/run/libvirt/qemu") / f"{self.name}.pid"
 
     def ensure_up(self, parts: HostVmParts) -> None:
-        """Have it running and answering: reuse a running one, else restore the saved state, else boot.
+        """Have it running: take a running one, else restore the saved state, else boot.
 
+        A running one is not asked whether it answers: whoever connects next finds out, and calls `restart`.
         A VM that is lost while it starts is started again a bounded number of times. Raises HostLost.
         """
         with self._locked():
-            if self._read_state().get("parts") == asdict(parts) and self._answers():
-                return
-            self._end()
-            self._start_patiently(parts)
+            if self._read_state().get("parts") != asdict(parts) or not self.is_running():
+                self._restart(parts)
+
+    def restart(self, parts: HostVmParts) -> None:
+        """End it, whatever state it is in, and have it running again. Raises HostLost."""
+        with self._locked():
+            self._restart(parts)
+
+    def _restart(self, parts: HostVmParts) -> None:
+        self._end()
+        self._start_patiently(parts)
 
     def _start_patiently(self, parts: HostVmParts) -> None:
         for attempt in range(1, _START_ATTEMPTS + 1):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from cli.driving import ROOT, Driver
-from fakehost import FakeHost, FakeWorld, SaidNothing, make_facts, make_keys, make_launch
+from fakehost import FakeHost
+from fakeworld import FakeWorld, SaidNothing, make_facts, make_keys, make_launch
 
 from lab.artifacts.catalogue import read_kernel_catalogue
 from lab.errors import ExitCode, GuestLost

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`kill -9` in each stage of `lab run`, then `lab gc`: nothing of the lab is left, and nothing foreign is touched."""
+"""`kill -9` in each stage of `lab run`, then `lab gc`: nothing of the lab is left, nothing foreign touched."""
 
 from __future__ import annotations
 

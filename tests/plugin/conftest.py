@@ -14,7 +14,6 @@ import lab.wiring
 
 assert plugin.faking and lab.wiring
 
-pytest_plugins = ["pytester"]
 
 TOPOLOGY = """\
 version: 1

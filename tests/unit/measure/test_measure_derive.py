@@ -212,7 +212,9 @@ def test_what_the_host_vm_waits_outside(delay: float, doubts: int, work_doubts: 
     outer = world.host_bytes(name="host-vm", delay=delay)
     phase = measure(world, world.recording(outer_phase(world), outer=outer)).phases[0]
     assert (len(phase.doubts), len(phase.work_doubts)) == (doubts, work_doubts)
-    assert all(f"waited {delay:.0%} outside".replace("%", " %") in one for one in phase.doubts + phase.work_doubts)
+    assert all(
+        f"waited {delay:.0%} outside".replace("%", " %") in one for one in phase.doubts + phase.work_doubts
+    )
 
 
 def test_an_outer_stream_that_does_not_show_the_host_vm() -> None:

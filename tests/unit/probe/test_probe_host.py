@@ -48,6 +48,7 @@ def test_vcpu_threads_are_sampled_and_death_is_noticed(
     host_probe.wait_event("hello ")
     gone_ns = int(host_probe.wait_event("gone g1 ").split()[2])
     assert time.monotonic_ns() - gone_ns < 500_000_000
+    time.sleep(0.3)  # samples without it follow
     stream = host_probe.end()
     watched = [sample for sample in stream.samples if sample.vcpus]
     assert {vcpu.vcpu for sample in watched for vcpu in sample.vcpus} == {0, 1}
