@@ -166,6 +166,7 @@ def read_host_facts(
         arch=found["arch"],
         emulator=chosen,
         store_dir=store_dir,
+        firmware=found.get("qboot") if "emulated" in found else None,
         kernel=found["kernel"],
         libvirt=libvirt_version,
         qemu=qemu_version,

@@ -12,7 +12,8 @@ class HostFacts:
 
     `where` is what was resolved: local, nested or ssh://...; never auto. `pcpus` are the online ones.
     `emulated` says that the host is itself emulated (TCG), so that guests boot slowly and their kernels
-    should not patch themselves at run time.
+    should not patch themselves at run time. `firmware` is a ROM for guests that is quicker than QEMU's default
+    one; None where the host has none, or where it does not matter.
     """
 
     where: str
@@ -22,6 +23,7 @@ class HostFacts:
     arch: str = "x86_64"
     emulator: str = "/usr/bin/qemu-system-x86_64"
     store_dir: str = "/var/cache/paravirt-lab"
+    firmware: str | None = None
     kernel: str = ""
     libvirt: str = ""
     qemu: str = ""

@@ -50,6 +50,16 @@ def test_domains_are_valid(lab: str) -> None:
     domain(plan(lab))
 
 
+def test_an_emulated_host_gets_what_saves_it_time() -> None:
+    quick = replace(facts(where="nested", emulated=True), firmware="/usr/share/qemu/qboot.rom")
+    root = domain(plan(LABS["least"], quick))
+    qemu = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+    assert root.find(f"{qemu}capabilities/{qemu}del").get("capability") == "cpu-unavailable-features"
+    assert root.findtext("os/loader") == "/usr/share/qemu/qboot.rom"
+    plain = domain(plan(LABS["least"]))
+    assert plain.find(f"{qemu}capabilities") is None and plain.find("os/loader") is None
+
+
 def test_networks_are_valid_and_isolated() -> None:
     made = plan(LABS["least"])
     root = etree.fromstring(render_network_xml(made))
