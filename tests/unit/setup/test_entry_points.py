@@ -53,9 +53,10 @@ def test_the_host_is_kept_on_demand(ready):
 def test_tests_come_after_what_they_need_and_before_the_clean_up(ready):
     done = ready.run("make", "test")
     assert done.returncode == 0, done.stdout
-    prepare, tests, *clean_up = ready.calls()
+    without_vm, prepare, with_vm, *clean_up = ready.calls()
+    assert without_vm.startswith("pytest ") and "--ignore=tests/e2e" in without_vm
     assert prepare == "lab prepare topologies/one.yaml"
-    assert tests.startswith("pytest ")
+    assert with_vm.startswith("pytest ") and with_vm.endswith(" tests/e2e")
     assert clean_up == ["lab gc", "lab host down"]
 
 
@@ -74,7 +75,7 @@ def test_the_exit_code_is_that_of_pytest(ready, code):
 def test_what_cannot_be_prepared_is_not_tested(ready):
     ready.note("lab-prepare", "4")
     assert ready.run(".ci/test").returncode == 4
-    assert ready.calls() == ["lab prepare topologies/one.yaml", "lab gc", "lab host down"]
+    assert ready.calls()[1:] == ["lab prepare topologies/one.yaml", "lab gc", "lab host down"]
 
 
 def test_the_output_of_the_tests_is_kept(ready):
