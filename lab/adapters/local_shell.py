@@ -47,14 +47,14 @@ class LocalShell:
             shutil.copyfile(source, target)
             Path(target).chmod(mode)
         except OSError as error:
-            raise CommandFailed(f"{self.name}: cannot copy {source} to {target}: {error.strerror}") from None
+            raise CommandFailed(f"{self.name}: cannot copy {source} to {target}: {error.strerror or error}") from None
 
     def fetch(self, source: str, target: Path) -> None:
         """Copy a file."""
         try:
             shutil.copyfile(source, target)
         except OSError as error:
-            raise CommandFailed(f"{self.name}: cannot copy {source}: {error.strerror}") from None
+            raise CommandFailed(f"{self.name}: cannot copy {source}: {error.strerror or error}") from None
 
     def close(self) -> None:
         """Nothing to give up."""

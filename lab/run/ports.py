@@ -146,13 +146,3 @@ class Narrator(Protocol):
 
     def say(self, text: str) -> None:
         """Something happened."""
-
-
-class Clock(Protocol):
-    """Time on this machine."""
-
-    def monotonic_ns(self) -> int:
-        """CLOCK_MONOTONIC of this machine."""
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass."""
