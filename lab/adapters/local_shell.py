@@ -47,7 +47,8 @@ class LocalShell:
             shutil.copyfile(source, target)
             Path(target).chmod(mode)
         except OSError as error:
-            raise CommandFailed(f"{self.name}: cannot copy {source} to {target}: {error.strerror or error}") from None
+            why = error.strerror or error
+            raise CommandFailed(f"{self.name}: cannot copy {source} to {target}: {why}") from None
 
     def fetch(self, source: str, target: Path) -> None:
         """Copy a file."""
