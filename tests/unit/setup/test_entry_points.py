@@ -28,6 +28,13 @@ def test_the_demo_is_the_first_command(machine):
     assert machine.calls()[0].startswith("apt-get ")
 
 
+def test_an_undecided_demo_is_measured_again_twice(ready):
+    ready.note("lab-run", "5")
+    assert ready.run(".ci/demo", RECORD="here").returncode == 5
+    runs = [call for call in ready.calls() if call.startswith("lab run ")]
+    assert [run.split()[-1] for run in runs] == ["here", "here-again2", "here-again3"]
+
+
 @pytest.mark.parametrize("code", [1, 4, 5])
 def test_the_demo_exits_as_the_run_did_and_stops_the_host(ready, code):
     ready.note("lab-run", str(code))
