@@ -40,6 +40,12 @@ _START_ATTEMPTS = 3
 _TAIL_LINES = 30
 
 
+#: Guests here run no guests of their own, and what KVM takes from the CPU for such (virtual GIF, virtual VMLOAD and
+#: VMSAVE) is more emulation to go wrong. Polling for the wake-up of a halted vCPU takes CPU time that is the
+#: emulator's, outside.
+KVM_OPTIONS = "kvm_amd.nested=0 kvm_amd.vgif=0 kvm_amd.vls=0 kvm.halt_poll_ns=0"
+
+
 @dataclass(frozen=True)
 class HostVmParts:
     """Everything a host VM is made of, and its shape. `accelerator` is `kvm` or `qemu` (TCG)."""
@@ -52,6 +58,8 @@ class HostVmParts:
     accelerator: str
     vcpus: int
     memory_mib: int
+    #: Part of the kernel's command line: a saved state of another one is another machine.
+    kvm_options: str = KVM_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -354,6 +362,7 @@ class HostVm:
 
 def _cmdline(parts: HostVmParts) -> str:
     words = ["console=hvc0", "quiet", "panic=-1", f"lab.ip={_ADDRESS}", "lab.role=host", "lab.name=lab-host"]
+    words.append(parts.kvm_options)
     if parts.accelerator == "qemu":
         # The TSC under TCG is this machine's own. Calibrating it in an emulated machine under load goes wrong by
         # per cents, and KVM then refuses or rescales every guest's clock.
