@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shlex
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,10 +63,11 @@ class LibvirtHost:
         return target
 
     def _copy(self, source: Path, target: str) -> None:
-        quoted = shlex.quote(target)
-        self.shell.run(f"mkdir -p $(dirname {quoted})", timeout_s=_STAGE_TIMEOUT_S)
-        self.shell.put(source, target + ".part", 0o755)
-        self.shell.run(f"mv {quoted}.part {quoted}", timeout_s=_STAGE_TIMEOUT_S)
+        """Another lab may be copying the same file at the same time: whoever is last replaces like by like."""
+        part, final = f"{target}.{secrets.token_hex(4)}.part", shlex.quote(target)
+        self.shell.run(f"mkdir -p $(dirname {final})", timeout_s=_STAGE_TIMEOUT_S)
+        self.shell.put(source, part, 0o755)
+        self.shell.run(f"mv -f {shlex.quote(part)} {final}", timeout_s=_STAGE_TIMEOUT_S)
 
     def start_agent(self, stream: str, interval_ms: int) -> AbstractContextManager[Agent]:
         """The probe on this host."""
@@ -135,11 +137,20 @@ def _libvirt_uri(target: str, ssh_config: Path | None) -> str:
     if ssh_config is None:
         return f"qemu+ssh://{target}/system?command={quote(apart)}&no_tty=1"
     wrapper = ssh_config.with_name(ssh_config.name + ".ssh")
-    wrapper.write_text(
-        f'#!/bin/sh\nexec {shlex.join([apart, "-F", str(ssh_config)])} -o BatchMode=yes "$@"\n'
+    _write_program(
+        wrapper, f'#!/bin/sh\nexec {shlex.join([apart, "-F", str(ssh_config)])} -o BatchMode=yes "$@"\n'
     )
-    wrapper.chmod(0o700)
     return f"qemu+ssh://{target}/system?command={quote(str(wrapper))}&no_tty=1"
+
+
+def _write_program(path: Path, text: str) -> None:
+    """Put a program in place at once and only where it changes: another lab may be starting it right now."""
+    if path.exists() and path.read_text() == text:
+        return
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    part.write_text(text)
+    part.chmod(0o700)
+    part.replace(path)
 
 
 def read_host_facts(

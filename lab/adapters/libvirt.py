@@ -16,22 +16,23 @@ import libvirt_qemu
 from lab.errors import HostError, HostLost, LabFailure
 from lab.plan.domainxml import METADATA_URI
 
-_GONE = {
-    libvirt.VIR_ERR_INTERNAL_ERROR: "client socket is closed",
-    libvirt.VIR_ERR_SYSTEM_ERROR: "Cannot recv data",
-    libvirt.VIR_ERR_RPC: "",
-}
+#: What libvirt's client says when the other end is gone; it has no error code of its own for it.
+_GONE = re.compile(
+    r"client socket is closed|Cannot (recv|read|write|send) data|End of file while reading|Broken pipe"
+    r"|Connection reset|keepalive"
+)
 
 libvirt.registerErrorHandler(lambda _context, _error: None, None)
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def translated(what: str) -> Iterator[None]:
+    """Turn libvirt's errors into the lab's: HostLost where the connection is gone, LabFailure otherwise."""
     try:
         yield
     except libvirt.libvirtError as error:
         text = str(error)
-        if _GONE.get(error.get_error_code(), "\0") in text:
+        if _GONE.search(text):
             raise HostLost(f"{what}: libvirt's connection is gone: {text}") from None
         raise LabFailure(f"{what}: {text}") from None
 
@@ -56,7 +57,7 @@ class LibvirtHypervisor:
 
     def versions(self) -> tuple[str, str]:
         """libvirt's and the default QEMU's versions as text; QEMU's is empty where libvirt knows none."""
-        with _translated("asking libvirt for its version"):
+        with translated("asking libvirt for its version"):
             library = _dotted(self._connection.getLibVersion())
         try:
             return library, _dotted(self._connection.getVersion())
@@ -65,12 +66,12 @@ class LibvirtHypervisor:
 
     def create_network(self, xml: str) -> None:
         """Start a transient network."""
-        with _translated("starting a network"):
+        with translated("starting a network"):
             self._connection.networkCreateXML(xml)
 
     def create_domain(self, xml: str) -> None:
         """Start a transient domain that libvirt ends by itself never: ownership is the lab's."""
-        with _translated("starting a domain"):
+        with translated("starting a domain"):
             self._connection.createXML(xml, 0)
 
     def destroy_domain(self, name: str) -> bool:
@@ -82,7 +83,7 @@ class LibvirtHypervisor:
         return self._end("network", name, lambda: self._connection.networkLookupByName(name).destroy())
 
     def _end(self, kind: str, name: str, end: Any) -> bool:
-        with _translated(f"ending {kind} {name}"):
+        with translated(f"ending {kind} {name}"):
             try:
                 end()
             except libvirt.libvirtError as error:
@@ -98,19 +99,19 @@ class LibvirtHypervisor:
 
     def domains(self) -> Mapping[str, str]:
         """Running domains that carry a lab id."""
-        with _translated("listing domains"):
+        with translated("listing domains"):
             found = self._connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
         return dict(_owned(found))
 
     def networks(self) -> Mapping[str, str]:
         """Active networks that carry a lab id."""
-        with _translated("listing networks"):
+        with translated("listing networks"):
             found = self._connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
         return dict(_owned(found))
 
     def kvm_counters(self, domain: str) -> Mapping[int, Mapping[str, int]]:
         """KVM's own counters, which libvirt reads from the kernel's binary statistics (`virsh domstats --vcpu`)."""
-        with _translated(f"reading statistics of {domain}"):
+        with translated(f"reading statistics of {domain}"):
             found = self._connection.lookupByName(domain)
             ((_, stats),) = self._connection.domainListGetStats([found], libvirt.VIR_DOMAIN_STATS_VCPU)
         counters: dict[int, dict[str, int]] = {}
@@ -122,14 +123,14 @@ class LibvirtHypervisor:
 
     def vcpu_pins(self, domain: str) -> Mapping[int, tuple[int, ...]]:
         """Live affinity of every vCPU."""
-        with _translated(f"reading the pinning of {domain}"):
+        with translated(f"reading the pinning of {domain}"):
             pins = self._connection.lookupByName(domain).vcpuPinInfo(libvirt.VIR_DOMAIN_AFFECT_LIVE)
         return {vcpu: tuple(pcpu for pcpu, on in enumerate(mask) if on) for vcpu, mask in enumerate(pins)}
 
     def monitor(self, name: str, command: str, **arguments: Any) -> Any:
         """Give QEMU's own monitor a command (QEMU's QMP reference) and return its answer."""
         request = json.dumps({"execute": command, "arguments": arguments})
-        with _translated(f"domain {name}: monitor command {command}"):
+        with translated(f"domain {name}: monitor command {command}"):
             domain = self._connection.lookupByName(name)
             answer = json.loads(libvirt_qemu.qemuMonitorCommand(domain, request, 0))
         if "error" in answer:

@@ -7,7 +7,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from e2e_lab import ROOT, RealHost, call
+from e2e_lab import ROOT, Done, RealHost, call
 
 QUICKSTART = ROOT / "topologies/quickstart.yaml"
 MASK = "/sys/devices/system/cpu/paravirt"
@@ -44,14 +44,14 @@ def test_a_lab_by_hand(real_host: RealHost) -> None:
 
 
 def test_two_labs_at_once_do_not_collide(tmp_path: Path, real_host: RealHost) -> None:
-    def run(pcpu: int) -> int:
+    def run(pcpu: int) -> Done:
         topology = tmp_path / f"pair{pcpu}.yaml"
         text = (ROOT / "topologies/steal-pair.yaml").read_text()
         topology.write_text(text.replace('pcpus: "0"', f'pcpus: "{pcpu}"').replace('["0"]', f'["{pcpu}"]'))
-        return call("run", topology, "--record", tmp_path / f"r{pcpu}").status
+        return call("run", topology, "--record", tmp_path / f"r{pcpu}")
 
     with ThreadPoolExecutor(2) as pool:
-        statuses = list(pool.map(run, (0, 1)))
+        ended = list(pool.map(run, (0, 1)))
     # Whether both are quiet enough to be judged is another question: both must have run to their end.
-    assert set(statuses) <= {0, 5}, statuses
+    assert {done.status for done in ended} <= {0, 5}, [done.err for done in ended]
     assert not {name for name in real_host.domains() if name.startswith("lab-")}
