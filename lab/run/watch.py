@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from lab.errors import GuestLost, HostLost, LabFailure, Lost
 from lab.run.ports import Agent, AgentEvent
 
 _MARK_TIMEOUT_S = 30
+_EXPLANATION_S = 2
 
 
 class Watch:
@@ -55,7 +56,7 @@ class Watch:
     def next_change(self, timeout_s: float) -> None:
         """Take events until one changes who is ready or dead, or until the timeout."""
         self.check_outside()
-        for event in self._agent.events(timeout_s):
+        for event in self._inside(timeout_s):
             if self._take(event):
                 return
 
@@ -86,8 +87,7 @@ class Watch:
 
     def mark(self, text: str) -> int:
         """Put a mark into the host's samples and return the host's clock at it, in ns."""
-        self._agent.send(f"mark {text}")
-        for event in self._agent.events(_MARK_TIMEOUT_S):
+        for event in self._inside(_MARK_TIMEOUT_S, f"mark {text}"):
             self._take(event)
             if event.kind == "marked" and event.text.endswith(text):
                 return int(event.words[0])
@@ -103,6 +103,18 @@ class Watch:
             if event.kind == "marked" and event.text.endswith(text):
                 return int(event.words[0])
         raise HostLost(f"the probe outside of the host VM did not answer a mark within {_MARK_TIMEOUT_S} s")
+
+    def _inside(self, timeout_s: float, command: str | None = None) -> Iterator[AgentEvent]:
+        """Events from the host. If its probe is lost, what is seen outside says why."""
+        try:
+            if command is not None:
+                self._agent.send(command)
+            yield from self._agent.events(timeout_s)
+        except HostLost:
+            if self._outer is not None:
+                for event in self._outer.events(_EXPLANATION_S):
+                    self._take_outside(event)
+            raise
 
     def check_outside(self) -> None:
         """Raise HostLost if the host VM died."""
