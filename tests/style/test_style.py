@@ -28,9 +28,7 @@ WITHOUT_SPDX = (
     "tests/golden/*",
 )
 
-MIRROR_HOSTS = re.compile(
-    r"\b((mirror|mirrors|deb|ftp|pypi|registry)\.[a-z0-9-]+\.(com|org|net|io))\b"
-)
+MIRROR_HOSTS = re.compile(r"\b((mirror|mirrors|deb|ftp|pypi|registry)\.[a-z0-9-]+\.(com|org|net|io))\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.$}~-])/(work|root|home/\w+)/")
 
 
