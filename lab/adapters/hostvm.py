@@ -64,13 +64,12 @@ class HostVmParts:
 
 @dataclass(frozen=True)
 class HostVmStatus:
-    """A host VM as last seen. `uptime_s` is None where it does not run."""
+    """A host VM as last seen. `port` is None where it does not run."""
 
     name: str
     running: bool
     port: int | None
     saved: bool
-    restarts: int
 
 
 class HostVm:
@@ -221,7 +220,7 @@ class HostVm:
         running = self.is_running()
         port = self._port() if running else None
         saved = any(self.directory.glob("saved-*.state"))
-        return HostVmStatus(self.name, running, port, saved, 0)
+        return HostVmStatus(self.name, running, port, saved)
 
     def console_tail(self) -> str:
         """The last lines of its console."""
