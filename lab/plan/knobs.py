@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from lab.errors import InputError
-from lab.plan.labplan import KnobSetting
+from lab.plan.labplan import KnobCandidate, KnobSetting
 from lab.plan.selection import matching
 from lab.topology.findings import unknown
 from lab.topology.model import Node
@@ -62,4 +62,5 @@ def plan_knob(node: str, name: str, value: str) -> KnobSetting:
             value = format_cpulist(parse_cpulist(value))
         except ValueError as error:
             raise InputError(f"knob {name} of {node} takes a cpulist: {error}") from None
-    return KnobSetting(node, name, knob.path, value, knob.kind)
+    place = KnobCandidate("", "file", knob.path, value, knob.kind)
+    return KnobSetting(node, name, value, knob.kind, (place,))

@@ -13,7 +13,11 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from lab.knobs.model import BackendKind, KnobKind
 from lab.plan.facts import HostFacts
+
+#: The `node` of settings that are written on the host.
+HOST_SCOPE = "@host"
 
 ExpectationKind = Literal[
     "steal", "agreement", "throughput", "affinity_unchanged", "host_share", "preemptions"
@@ -101,14 +105,35 @@ class ArtifactPlan:
 
 
 @dataclass(frozen=True)
+class KnobCandidate:
+    """One place that may back a knob: `raw` is what is written there, `compare` how what is read back is compared.
+
+    `kind`, `path` and `reload` are those of lab.knobs.model.Backend.
+    """
+
+    generation: str
+    kind: BackendKind
+    path: str
+    raw: str
+    compare: KnobKind
+    reload: bool = False
+
+
+@dataclass(frozen=True)
 class KnobSetting:
-    """One write of a knob on one node. `path` is the file in the guest."""
+    """One write of a knob: on the guest `node`, or on the host where that is HOST_SCOPE.
+
+    `value` is in the knob's own unit. The first of `candidates` that the kernel has is written; if it has none, an
+    `optional` setting is skipped. `fold` is the mechanism where the write folds vCPUs (lab.plan.folding).
+    """
 
     node: str
     knob: str
-    path: str
     value: str
-    kind: Literal["cpulist", "text"]
+    kind: KnobKind
+    candidates: tuple[KnobCandidate, ...]
+    optional: bool = False
+    fold: str | None = None
 
 
 @dataclass(frozen=True)

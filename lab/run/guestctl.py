@@ -32,11 +32,11 @@ class KnobChange:
 
 def write_knob(shell: Shell, setting: KnobSetting) -> KnobChange:
     """Write, read back, compare. Raises KnobError if the kernel refuses or keeps another value."""
-    command = shlex.join(["/lab/knob", setting.path, setting.value])
+    command = shlex.join(["/lab/knob", setting.candidates[0].path, setting.value])
     change = _knob(shell, setting, command)
     if not same_value(setting.kind, setting.value, change.new):
         raise KnobError(
-            f"knob {setting.knob} on {setting.node}: wrote {setting.value!r} to {setting.path}, "
+            f"knob {setting.knob} on {setting.node}: wrote {setting.value!r} to {setting.candidates[0].path}, "
             f"read back {change.new!r}"
         )
     return change
@@ -44,7 +44,7 @@ def write_knob(shell: Shell, setting: KnobSetting) -> KnobChange:
 
 def read_knob(shell: Shell, setting: KnobSetting) -> str:
     """The knob's value. Raises KnobError if the kernel has no such file."""
-    return _knob(shell, setting, shlex.join(["/lab/knob", setting.path])).new
+    return _knob(shell, setting, shlex.join(["/lab/knob", setting.candidates[0].path])).new
 
 
 def _knob(shell: Shell, setting: KnobSetting, command: str) -> KnobChange:
@@ -53,8 +53,8 @@ def _knob(shell: Shell, setting: KnobSetting, command: str) -> KnobChange:
     except CommandFailed as error:
         said = error.message.splitlines()[-1]
         raise KnobRefusedError(
-            f"knob {setting.knob} on {setting.node}: {setting.path}, value {setting.value!r}: {said}",
-            f"`lab exec {setting.node} -- cat {setting.path}` shows what the kernel has",
+            f"knob {setting.knob} on {setting.node}: {setting.candidates[0].path}, value {setting.value!r}: {said}",
+            f"`lab exec {setting.node} -- cat {setting.candidates[0].path}` shows what the kernel has",
         ) from None
     before, old, new, after = lines[:4]
     return KnobChange(setting, old, new, int(before), int(after))

@@ -81,7 +81,7 @@ class PhaseRunner:
                 "knob",
                 node=change.setting.node,
                 knob=change.setting.knob,
-                path=change.setting.path,
+                path=change.setting.candidates[0].path,
                 old=change.old,
                 new=change.new,
                 guest_t0_ns=change.guest_t0_ns,

@@ -8,7 +8,7 @@ from planning import plan
 
 from lab.errors import InputError
 from lab.plan.knobs import KNOBS, find_knob, plan_knob
-from lab.plan.labplan import KnobSetting
+from lab.plan.labplan import KnobCandidate, KnobSetting
 from lab.topology.knobnames import CPULIST_KNOBS, KNOWN_KNOBS
 
 PARAVIRT = "/sys/devices/system/cpu/paravirt"
@@ -20,7 +20,8 @@ def test_names_are_those_that_a_topology_may_use() -> None:
 
 
 def test_a_cpulist_is_written_in_its_shortest_form() -> None:
-    assert plan_knob("a", "avoid_cpus", "3,1-2") == KnobSetting("a", "avoid_cpus", PARAVIRT, "1-3", "cpulist")
+    place = KnobCandidate("", "file", PARAVIRT, "1-3", "cpulist")
+    assert plan_knob("a", "avoid_cpus", "3,1-2") == KnobSetting("a", "avoid_cpus", "1-3", "cpulist", (place,))
 
 
 def test_an_empty_cpulist_clears() -> None:
@@ -29,7 +30,8 @@ def test_an_empty_cpulist_clears() -> None:
 
 def test_a_path_takes_any_text() -> None:
     path = "/sys/kernel/debug/sched/features"
-    assert plan_knob("a", path, "NO_HRTICK") == KnobSetting("a", path, path, "NO_HRTICK", "text")
+    place = KnobCandidate("", "file", path, "NO_HRTICK", "text")
+    assert plan_knob("a", path, "NO_HRTICK") == KnobSetting("a", path, "NO_HRTICK", "text", (place,))
 
 
 def test_a_misspelt_name() -> None:
