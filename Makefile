@@ -7,11 +7,13 @@ export PYTHON KEEP RECORD CLEAN_CACHE
 NO_VM = not e2e and not kernelbuild
 
 help:
-	@echo 'make setup   packages, virtual environment, libvirtd'
-	@echo 'make demo    set up, then run topologies/quickstart.yaml (KEEP=1: leave the host VM up; RECORD=DIR)'
-	@echo 'make test    set up, build kernels and images, then run all tests (ARGS=...: arguments of pytest)'
-	@echo 'make check   every test and linter that needs no VM'
-	@echo 'make clean   remove .venv and build droppings (CLEAN_CACHE=1: built kernels and images, too)'
+	@echo 'make setup      packages, virtual environment, libvirtd'
+	@echo 'make demo       set up, then run topologies/quickstart.yaml (KEEP=1: leave the host VM up; RECORD=DIR)'
+	@echo 'make test       set up, build kernels and images, then run all tests but the long ones'
+	@echo '                (ARGS=...: arguments of pytest instead of all tests)'
+	@echo 'make test-long  set up, build, then run the tests that take over a minute each (ARGS=...: more arguments)'
+	@echo 'make check      every test and linter that needs no VM'
+	@echo 'make clean      remove .venv and build droppings (CLEAN_CACHE=1: built kernels and images, too)'
 
 setup:
 	@.ci/setup
@@ -22,6 +24,9 @@ demo: setup
 test: setup
 	@.ci/test $(ARGS)
 
+test-long: setup
+	@.ci/test --verbose --durations=0 --durations-min=1 --junit-xml=logs/junit-long.xml -m long $(ARGS) tests/e2e
+
 check:
 	@.ci/setup packages venv
 	@.venv/bin/pytest -q --numprocesses=3 --dist=loadfile --ignore=tests/e2e -m '$(NO_VM)' $(ARGS)
@@ -29,4 +34,4 @@ check:
 clean:
 	@.ci/clean
 
-.PHONY: help setup demo test check clean
+.PHONY: help setup demo test test-long check clean

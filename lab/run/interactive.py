@@ -101,6 +101,12 @@ class LabSession:
         with self._watched():
             return self._lab.shells[node].run(command, timeout_s=timeout_s, check=check)
 
+    def put(self, node: str, source: Path, target: str, mode: int = 0o644) -> None:
+        """Copy a file into a guest; its directory there must exist. Raises CommandFailed where it cannot be."""
+        self._check_node(node)
+        with self._watched():
+            self._lab.shells[node].put(source, target, mode)
+
     def console(self, node: str) -> str:
         """Everything that the console of `node` has said so far."""
         self._check_node(node)

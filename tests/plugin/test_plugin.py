@@ -38,6 +38,8 @@ def test_folding_removes_steal(lab):
     assert lab.knob("guest1", "avoid_cpus").get() == "1"
     assert lab.nodes == ("guest1", "guest2")
     assert lab.exec("guest1", "echo hello").stdout == "hello\\n"
+    lab.put("guest1", lab.recording / "topology.yaml", "/topology")
+    assert lab.exec("guest1", "cat /topology").stdout == (lab.recording / "topology.yaml").read_text()
     assert "Booting" in lab.console("guest2")
 """)
     result.assert_outcomes(passed=1)

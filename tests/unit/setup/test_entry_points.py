@@ -95,6 +95,16 @@ def test_arguments_reach_pytest(ready):
     assert any(call.startswith("pytest ") and call.endswith(" -k steal") for call in ready.calls())
 
 
+def test_long_tests_are_run_on_demand_only(ready):
+    ready.run("make", "test")
+    assert "-m not long" in ready.calls()[2]
+    assert ready.run("make", "test-long", "ARGS=-x").returncode == 0
+    prepare, long, *clean_up = ready.calls()
+    assert prepare == "lab prepare topologies/one.yaml"
+    assert long.startswith("pytest ") and long.endswith(" -m long -x tests/e2e")
+    assert clean_up == ["lab gc", "lab host down"]
+
+
 # ---- check
 
 
