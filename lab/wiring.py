@@ -173,6 +173,7 @@ class Wiring:
             root_image=ensure_image(self.workshop, "guest").image,
             kernels={name: built.boot_image for name, built in kernels.items()},
             init_binary=ensure_probe(self.workshop).init,
+            modules={name: built.modules for name, built in kernels.items() if built.modules},
         )
 
     def surroundings(self, launch: Launch) -> Surroundings:

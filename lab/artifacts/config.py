@@ -22,7 +22,7 @@ _BLOCK_END = re.compile(r"\s*(?:menu)?(?:config|choice|endchoice|menu|endmenu|if
 
 @dataclass(frozen=True)
 class Wish:
-    """One line of a fragment: `value` is y, a number or a quoted string as in .config, or n."""
+    """One line of a fragment: `value` is y, m, a number or a quoted string as in .config, or n."""
 
     symbol: str
     value: str
@@ -56,8 +56,7 @@ class Unmet:
 def parse_fragment(text: str, file: str) -> tuple[Wish, ...]:
     """The wishes of one fragment, in order.
 
-    Raises InputError that names file and line for a line that is neither a setting nor a comment, and for
-    `=m`: the lab's kernels carry no modules.
+    Raises InputError that names file and line for a line that is neither a setting nor a comment.
     """
     wishes = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -68,10 +67,6 @@ def parse_fragment(text: str, file: str) -> tuple[Wish, ...]:
             wishes.append(Wish(unset[1], "n", file, number))
         elif line.strip() and not line.lstrip().startswith("#"):
             raise InputError(f"{file}:{number}: {line.strip()!r} is not a line of a kernel config")
-        if setting and setting[2] == "m":
-            raise InputError(
-                f"{file}:{number}: CONFIG_{setting[1]}=m: kernels of the lab carry no modules", "write =y"
-            )
     return tuple(wishes)
 
 

@@ -23,6 +23,7 @@ from lab.artifacts.config import (
     read_definitions,
     unstuck,
 )
+from lab.artifacts.modules import has_modules, module_names, read_modules_archive
 from lab.artifacts.patches import Patch, apply_patches, read_patches
 from lab.artifacts.source import Source, open_source
 from lab.artifacts.workshop import Workshop, file_digest
@@ -58,7 +59,8 @@ ARCHITECTURES = {"x86_64": Architecture("x86", "arch/x86/boot/bzImage")}
 class BuiltKernel:
     """A kernel in the cache. At least one of `bzimage` and `vmlinux` is there; `vmlinux` is the uncompressed
     ELF, which QEMU starts through its PVH entry. `config`, `log` and `release` are what is known of a ready
-    image: None, None and possibly "". `fragments` are the names of the fragments that went in.
+    image: None, None and possibly "". `fragments` are the names of the fragments that went in. `modules` is a cpio
+    archive of /lib/modules; None where the kernel has no modules.
     """
 
     bzimage: Path | None
@@ -68,6 +70,7 @@ class BuiltKernel:
     key: str
     release: str
     fragments: tuple[str, ...]
+    modules: Path | None = None
 
     @property
     def boot_image(self) -> Path:
@@ -139,6 +142,7 @@ def _built(entry: Path, plan: KernelPlan) -> BuiltKernel:
         key=entry.name,
         release=about["release"],
         fragments=tuple(Path(path).name for path in plan.fragments),
+        modules=present("modules.cpio"),
     )
 
 
@@ -167,7 +171,8 @@ class _Job:
         self._configure(work, log)
         self._compile(work, log)
         self._keep(work, directory, log)
-        _write_about(directory, work, log, time.monotonic() - started)
+        modules = self._keep_modules(work, directory, log)
+        _write_about(directory, work, log, time.monotonic() - started, modules)
         shutil.rmtree(work)
 
     def _make(self, work: Path, *words: str) -> list[str | Path]:
@@ -240,7 +245,8 @@ class _Job:
 
     def _compile(self, work: Path, log: Path) -> None:
         meter = _Meter(self.workshop, log, log.stat().st_size, _expected_work(self.workshop, self.plan))
-        self._run_make(work, log, ("vmlinux", Path(self.arch.image).name), "compiling", meter.watch)
+        modules = ("modules",) if _wants_modules(work) else ()
+        self._run_make(work, log, ("vmlinux", Path(self.arch.image).name, *modules), "compiling", meter.watch)
 
     def _keep(self, work: Path, directory: Path, log: Path) -> None:
         obj = work / "obj"
@@ -255,6 +261,20 @@ class _Job:
             timeout_s=_CONFIG_TIMEOUT_S,
         )
         shutil.copyfile(log, directory / "build.log")
+
+    def _keep_modules(self, work: Path, directory: Path, log: Path) -> tuple[str, ...]:
+        """Their names; none where the kernel has no modules. Debug information is stripped."""
+        if not _wants_modules(work):
+            return ()
+        staged = work / "staged"
+        words = (f"INSTALL_MOD_PATH={staged}", "INSTALL_MOD_STRIP=1", "modules_install")
+        self._run_make(work, log, words, "installing modules")
+        (directory / "modules.cpio").write_bytes(read_modules_archive(staged))
+        return module_names(staged)
+
+
+def _wants_modules(work: Path) -> bool:
+    return has_modules(parse_config((work / "obj/.config").read_text()))
 
 
 def first_errors(log: str) -> str:
@@ -302,10 +322,12 @@ def _expected_work(workshop: Workshop, plan: KernelPlan) -> int | None:
     return None
 
 
-def _write_about(directory: Path, work: Path, log: Path, seconds: float) -> None:
+def _write_about(directory: Path, work: Path, log: Path, seconds: float, modules: tuple[str, ...]) -> None:
     release = (work / "obj/include/config/kernel.release").read_text().strip()
     about = {"release": release, "work": count_work(log.read_bytes()), "seconds": round(seconds, 1)}
-    (directory / "about.json").write_text(json.dumps(about) + "\n")
+    (directory / "about.json").write_text(
+        json.dumps({**about, "modules": modules} if modules else about) + "\n"
+    )
 
 
 def _ensure_ready_image(workshop: Workshop, plan: KernelPlan) -> BuiltKernel:

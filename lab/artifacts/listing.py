@@ -16,7 +16,8 @@ IMAGE_KINDS = ("guest-image", "host-image", "toolbox")
 
 @dataclass(frozen=True)
 class Listed:
-    """One thing in the cache. `title` says what it is in a word: a kernel's release, QEMU's version.
+    """One thing in the cache. `title` says what it is in a word: a kernel's release and how many modules it has,
+    QEMU's version.
 
     `age_s` counts from the last use; `inputs` is everything that went in.
     """
@@ -41,7 +42,9 @@ def list_images(cache: Cache) -> tuple[Listed, ...]:
 
 
 def _release(entry: CacheEntry) -> str:
-    return str(json.loads((entry.path / "about.json").read_text())["release"])
+    about = json.loads((entry.path / "about.json").read_text())
+    modules = len(about.get("modules", ()))
+    return str(about["release"]) + (f" +{modules} module{'s' if modules > 1 else ''}" if modules else "")
 
 
 def _title(entry: CacheEntry) -> str:

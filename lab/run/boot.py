@@ -56,7 +56,7 @@ def stage_guests(
     """Put everything in place that the domains name. `local` and `remote` are the lab's directories.
 
     Guests share their initramfs but for the keys in it: those are a small archive of their own, appended on
-    the host, where both are readable by nobody else.
+    the host, where both are readable by nobody else. So are the modules of a kernel that has some.
     """
     base = local / "init.cpio"
     base.write_bytes(render_initrd(launch.init_binary.read_bytes(), {}))
@@ -65,7 +65,9 @@ def stage_guests(
         seed = local / f"{name}.seed"
         write_secret(seed, render_seed(key.seed()))
         host.shell.put(seed, f"{remote}/{name}.seed", 0o600)
-        join.append(f"cat {shlex.quote(host.stage(base))} {name}.seed >{name}.initrd")
+        modules = launch.modules.get(plan.node(name).kernel)
+        parts = [host.stage(base), f"{name}.seed", *([host.stage(modules)] if modules else [])]
+        join.append(f"cat {shlex.join(parts)} >{name}.initrd")
     host.shell.run(" && ".join(join), timeout_s=_FILE_TIMEOUT_S)
     return {node.name: _guest_files(host, plan, node, launch, remote) for node in plan.nodes}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -134,11 +134,13 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Launch:
-    """Local files that guests are made of: root image, kernels by name, the init program."""
+    """Local files that guests are made of: root image, kernels by name, the init program, and by kernel the
+    archive of its modules, for those that have modules."""
 
     root_image: Path
     kernels: Mapping[str, Path]
     init_binary: Path
+    modules: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Narrator(Protocol):

@@ -73,6 +73,19 @@ def test_a_guest_that_never_speaks_times_out(tmp_path):
     assert bench.world.monotonic() - started == pytest.approx(BOOT_ATTEMPTS * BOOT_TIMEOUT_S, abs=10)
 
 
+def test_modules_of_a_kernel_follow_in_the_initramfs(tmp_path):
+    bench = Bench(tmp_path)
+    archive = tmp_path / "modules.cpio"
+    archive.write_bytes(b"MODULES")
+    with_modules = replace(bench.around.launch, modules={"plain": archive})
+    with open_lab(bench.host, bench.plan(), replace(bench.around, launch=with_modules), Journal()) as lab:
+        first = bytes(bench.world.files[lab.files["guest1"].paths.initrd])
+    with open_lab(bench.host, bench.plan(), bench.around, Journal()) as lab:
+        second = bytes(bench.world.files[lab.files["guest1"].paths.initrd])
+    assert first.endswith(b"MODULES")
+    assert first.removesuffix(b"MODULES") == second
+
+
 # ---- runs
 
 

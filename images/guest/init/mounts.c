@@ -154,6 +154,19 @@ static void relocate(const char *from, const char *to)
 		fatal(to);
 }
 
+/*
+ * Modules come in the initramfs, with the kernel that they belong to. Bound, not copied: its file system lives on
+ * under the new root.
+ */
+static void bind_modules(void)
+{
+	if (access("/lib/modules", F_OK) != 0)
+		return;
+	make_directory("/newroot/lib/modules", 0755);
+	if (mount("/lib/modules", "/newroot/lib/modules", NULL, MS_BIND, NULL) != 0)
+		fatal("/lib/modules");
+}
+
 void enter_root(const char *device)
 {
 	mount_overlay(device);
@@ -161,6 +174,7 @@ void enter_root(const char *device)
 	make_directory("/newroot/run/lab", 0755);
 	make_directory("/newroot/run/lab/load", 0755);
 	move_seed();
+	bind_modules();
 	relocate("/dev", "/newroot/dev");
 	relocate("/proc", "/newroot/proc");
 	relocate("/sys", "/newroot/sys");

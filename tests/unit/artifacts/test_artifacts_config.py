@@ -31,10 +31,15 @@ def test_the_last_wish_for_a_symbol_counts():
     assert wishes["B"].value == "y"
 
 
-@pytest.mark.parametrize(("line", "said"), [("CONFIG_A = y", "not a line"), ("CONFIG_A=m", "no modules")])
-def test_a_bad_line_is_named(line: str, said: str):
-    with pytest.raises(InputError, match=said) as caught:
-        parse_fragment(f"# fine\n{line}\n", "my.config")
+def test_a_module_is_a_wish_like_any_other():
+    (wish,) = parse_fragment("CONFIG_A=m\n", "my.config")
+    assert unstuck([wish], parse_config("CONFIG_A=m\n")) == ()
+    assert unstuck([wish], parse_config("CONFIG_A=y\n")) == (wish,)
+
+
+def test_a_bad_line_is_named():
+    with pytest.raises(InputError, match="not a line") as caught:
+        parse_fragment("# fine\nCONFIG_A = y\n", "my.config")
     assert caught.value.message.startswith("my.config:2: ")
 
 

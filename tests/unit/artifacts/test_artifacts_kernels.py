@@ -21,6 +21,7 @@ from lab.artifacts.kernels import (
     image_release,
     kernel_inputs,
 )
+from lab.artifacts.listing import list_kernels
 from lab.artifacts.workshop import Workshop
 from lab.errors import BuildFailed, CommandFailed, InputError, PatchRejected
 from lab.plan.labplan import KernelPlan, KernelSourcePlan
@@ -64,12 +65,21 @@ class Kbuild:
             known = [line for line in wanted if line.startswith(("CONFIG_BUILTIN", "CONFIG_KNOWN"))]
             (obj / ".config").write_text("\n".join(line for line in known if not line.endswith("=n")))
             return ""
+        if words[-1] == "modules_install":
+            assert "INSTALL_MOD_STRIP=1" in words
+            return self.install_modules(Path(options["INSTALL_MOD_PATH"]) / "lib/modules/6.12.1")
         if self.failure:
             raise CommandFailed(self.failure)
         for name in ("arch/x86/boot/bzImage", "System.map", "vmlinux", "include/config/kernel.release"):
             (obj / name).parent.mkdir(parents=True, exist_ok=True)
             (obj / name).write_text("6.12.1\n")
         return WORK
+
+    def install_modules(self, directory: Path) -> str:
+        (directory / "kernel").mkdir(parents=True)
+        (directory / "kernel/known.ko").write_bytes(b"module")
+        (directory / "modules.dep").write_text("kernel/known.ko:\n")
+        return ""
 
 
 @pytest.fixture
@@ -114,6 +124,23 @@ def test_a_build_keeps_the_images_and_what_explains_them(
     makes = kbuild.commands.count("make")
     assert ensure_kernel(workshop, plan) == kernel
     assert kbuild.commands.count("make") == makes
+
+
+def test_modules_are_built_and_kept_with_their_kernel(
+    workshop: Workshop, kbuild: Kbuild, plan: KernelPlan, tmp_path: Path
+):
+    kernel = ensure_kernel(workshop, with_fragment(plan, tmp_path / "m.config", "CONFIG_KNOWN=m\n"))
+    assert kernel.modules is not None
+    assert b"lib/modules/6.12.1/kernel/known.ko" in kernel.modules.read_bytes()
+    assert any(call[-1] == "modules" for call in kbuild.commands.calls)
+    assert list_kernels(workshop.cache)[0].title == "6.12.1 +1 module"
+
+
+def test_a_kernel_without_modules_builds_and_keeps_none(workshop: Workshop, kbuild: Kbuild, plan: KernelPlan):
+    kernel = ensure_kernel(workshop, plan)
+    assert kernel.modules is None
+    assert not any(call[-1].startswith("modules") for call in kbuild.commands.calls)
+    assert list_kernels(workshop.cache)[0].title == "6.12.1"
 
 
 def test_the_second_kernel_tells_how_far_it_is(workshop: Workshop, plan: KernelPlan, tmp_path: Path):
