@@ -3,7 +3,9 @@
 
     LabError
     ├── InputError        exit 2: what the user wrote cannot be used
-    │   ├── TopologyError     all problems of one file, each with its place
+    │   ├── FileProblems      all problems of one file, each with its place
+    │   │   ├── TopologyError     a topology
+    │   │   └── KnobFileError     a file of knob definitions
     │   └── RecordingError    a recording that cannot be read
     ├── HostError         exit 3: this machine or host cannot do it
     ├── UndecidedError    exit 5: a measurement that must neither pass nor fail anything
@@ -71,12 +73,26 @@ class Problem:
         return f"{self.file}:{self.line}: {self.path}: {self.message}"
 
 
-class TopologyError(InputError):
-    """All problems of one topology, sorted by line."""
+class FileProblems(InputError):  # noqa: N818 (an error by what it holds)
+    """All problems of one file, sorted by line. `what` is its kind."""
+
+    what = "file"
 
     def __init__(self, problems: Sequence[Problem], hint: str | None = None) -> None:
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems), hint)
+
+
+class TopologyError(FileProblems):
+    """All problems of one topology, and of the knob files it names."""
+
+    what = "topology"
+
+
+class KnobFileError(FileProblems):
+    """All problems of one file of knob definitions."""
+
+    what = "knob file"
 
 
 class RecordingError(InputError):

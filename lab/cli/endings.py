@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.cli.desk import Desk, desk_of
-from lab.errors import ExitCode, LabError, TopologyError
+from lab.errors import ExitCode, FileProblems, LabError
 
 #: What a shell reports of a program that SIGPIPE ended.
 _BROKEN_PIPE = 128 + 13
@@ -62,9 +62,9 @@ def _ended_by(desk: Desk, error: BaseException) -> int:
 
 
 def _tell(desk: Desk, error: LabError) -> int:
-    if isinstance(error, TopologyError):
+    if isinstance(error, FileProblems):
         count = len(error.problems)
-        desk.terminal.error(f"lab: error: {count} problem{'s' if count > 1 else ''} in the topology")
+        desk.terminal.error(f"lab: error: {count} problem{'s' if count > 1 else ''} in the {error.what}")
         for problem in error.problems:
             desk.terminal.error(str(problem))
     else:

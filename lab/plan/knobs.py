@@ -11,7 +11,7 @@ from typing import Literal
 from lab.errors import InputError
 from lab.plan.labplan import KnobCandidate, KnobSetting
 from lab.plan.selection import matching
-from lab.topology.findings import unknown
+from lab.strictyaml.findings import unknown
 from lab.topology.model import Node
 from lab.topology.spec import KnobSetSpec, is_knob_path
 from lab.units import format_cpulist, parse_cpulist

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from lab.topology.findings import Finding, Loc, unknown
+from lab.strictyaml.findings import Finding, Loc, unknown
 from lab.topology.knobnames import CPULIST_KNOBS, KNOWN_KNOBS
 from lab.topology.resolve import NodeTable, expand_nodes
 from lab.topology.spec import (

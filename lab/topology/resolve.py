@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from lab.topology.findings import Finding, Loc, unknown
+from lab.strictyaml.findings import Finding, Loc, unknown
 from lab.topology.model import Node
 from lab.topology.spec import CpuTopologySpec, NodeSpec, TopologySpec
 

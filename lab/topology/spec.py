@@ -18,6 +18,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from lab.units import MAX_CPU, parse_cpulist, parse_duration_ns, parse_percent, parse_size_mib
 
 NAME_PATTERN = r"[a-z][a-z0-9-]{0,30}"
+NAME_RULE = (
+    "a name has lower-case letters, digits and dashes, starts with a letter, and is at most 31 long, "
+    "for example guest"
+)
 
 
 def _cpulist(value: Any) -> Any:

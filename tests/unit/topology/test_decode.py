@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import InputError, Problem, TopologyError
-from lab.topology.decode import MAX_FILE_BYTES, MAX_TOLD, decode_topology, read_topology
+from lab.strictyaml.decode import MAX_FILE_BYTES, MAX_TOLD
+from lab.topology.decode import decode_topology, read_topology
 from lab.topology.model import Topology
 
 Decode = Callable[[str], Topology]

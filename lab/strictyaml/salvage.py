@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from lab.topology.findings import Finding, Loc
-from lab.topology.shape import trace
-from lab.topology.yamltree import Document
+from lab.strictyaml.findings import Finding, Loc
+from lab.strictyaml.shape import trace
+from lab.strictyaml.yamltree import Document
 
 _ROUNDS = 4
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the checks of a topology find, before it is known on which line of which file that is."""
+"""What the checks of a file find, before it is known on which line that is."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Finding:
     needs: tuple[Loc, ...] = ()
 
 
-def format_loc(loc: Loc) -> str:
-    """``nodes[0].vcpus`` for ``("nodes", 0, "vcpus")``; ``topology`` for the root."""
-    return "".join(map(_format_part, loc)).removeprefix(".") or "topology"
+def format_loc(loc: Loc, root: str) -> str:
+    """``nodes[0].vcpus`` for ``("nodes", 0, "vcpus")``; `root` for the whole document."""
+    return "".join(map(_format_part, loc)).removeprefix(".") or root
 
 
 def _format_part(part: str | int) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from lab.topology.findings import Finding, Loc
+from lab.strictyaml.findings import Finding, Loc
 
 MAX_DEPTH = 32
 #: Values in a document; the largest topology (10,000 nodes written out) has about half of it.
@@ -57,8 +57,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML document as plain dicts (with text keys), lists, text, numbers and None. No booleans: each one
-    is a finding, since what was meant is nearly always text."""
+    """A YAML document as plain dicts (with text keys), lists, text, numbers and None.
+
+    Each boolean is a finding, since what was meant is nearly always text; ``true`` and ``false`` are booleans all
+    the same, so that a key that takes one can have it, and the others (``on``, ``yes``) stay text.
+    """
 
     value: Any
     place: Place
@@ -72,6 +75,11 @@ class Document:
                 break
             line, place = place.entries[part]
         return line
+
+    def put(self, loc: Loc, value: Any) -> None:
+        """Let the value at `loc`, which exists, be another one."""
+        container, _ = self.at(loc[:-1])
+        container[loc[-1]] = value
 
     def at(self, loc: Loc) -> tuple[Any, str | None]:
         """The value at `loc` and how it was written; (None, None) where there is none."""
@@ -123,9 +131,7 @@ class _Composer:
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
-                    raise YamlSyntaxError(
-                        line, "a second YAML document starts here; a file holds one topology"
-                    )
+                    raise YamlSyntaxError(line, "a second YAML document starts here; a file holds one")
             case yaml.ScalarEvent():
                 self._scalar(event, line)
             case yaml.AliasEvent():
@@ -162,7 +168,7 @@ class _Composer:
     def _finish(self, built: _Built, anchor: str | None, line: int) -> None:
         self._values += 1
         if self._values > MAX_VALUES:
-            raise YamlSyntaxError(line, f"more than {MAX_VALUES} values; is this a topology?")
+            raise YamlSyntaxError(line, f"more than {MAX_VALUES} values; is this the right file?")
         if anchor is not None:
             self._anchors[anchor] = built
         if self._frames:
@@ -219,7 +225,7 @@ class _Composer:
         # Keys are names: whatever YAML would make of them (6.12, on), the text is meant.
         frame.key, frame.key_line, frame.wants_key = event.value, line, False
         if event.value == "<<" and event.implicit[0]:
-            self._complain("merge keys (<<) are not supported; use defaults.node", line)
+            self._complain("merge keys (<<) are not supported", line)
             frame.key = None
         if event.anchor is not None:
             raise YamlSyntaxError(line, "a key cannot have an anchor")
@@ -231,8 +237,9 @@ class _Composer:
             return None
         if kind == "bool":
             self._complain(
-                f'YAML reads {text} as true or false, which no key takes; quote it: "{text}"', line
+                f'YAML reads {text} as true or false; write true or false to mean that, or "{text}"', line
             )
+            return {"true": True, "false": False}.get(text, text)
         elif kind == "int":
             if _DECIMAL_INT.fullmatch(text):
                 return int(text)

@@ -16,9 +16,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from lab.topology.findings import Finding, Loc, suggest
-from lab.topology.spec import NAME_PATTERN
-from lab.topology.yamltree import Document
+from lab.strictyaml.findings import Finding, Loc, suggest
+from lab.strictyaml.yamltree import Document
 
 
 @dataclass(frozen=True)
@@ -94,6 +93,13 @@ def trace(model: type[BaseModel], raw: Loc) -> Target:
     return Target(tuple(loc), owner, found, _without_none(annotation), union_depth)
 
 
+def takes_boolean(model: type[BaseModel], loc: Loc) -> bool:
+    """Whether the key at `loc` may be true or false."""
+    annotation = trace(model, loc).annotation
+    branches = get_args(annotation) if _is_union(annotation) else (annotation,)
+    return any(_without_none(branch) is bool for branch in branches)
+
+
 def describe(value: Any, written: str | None) -> str:
     """A found value in words: ``nothing``, ``a list``, ``'two'``, ``6.12``."""
     if value is None:
@@ -124,7 +130,14 @@ def _wanted(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"a mapping with {', '.join(annotation.model_fields)}"
     origin = get_origin(annotation) or annotation
-    words = {tuple: "a list", dict: "a mapping", str: "text", int: "a whole number", float: "a number"}
+    words = {
+        tuple: "a list",
+        dict: "a mapping",
+        str: "text",
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+    }
     return words.get(origin, "something else")
 
 
@@ -142,14 +155,13 @@ def _misspelt(value: Any, known: Iterable[Any]) -> str:
     return f"; did you mean {near!r}?" if near else ""
 
 
-_NAME_RULE = "a name has lower-case letters, digits and dashes, starts with a letter, and is at most 31 long"
-
-
 class _Message:
     """Words for one pydantic error."""
 
-    def __init__(self, error: Mapping[str, Any], target: Target, document: Document) -> None:
-        self.error, self.target = error, target
+    def __init__(
+        self, error: Mapping[str, Any], target: Target, document: Document, rules: Mapping[str, str]
+    ) -> None:
+        self.error, self.target, self.rules = error, target, rules
         self.context: Mapping[str, Any] = error.get("ctx") or {}
         self.value, self.written = document.at(target.loc)
         self.found = describe(self.value, self.written)
@@ -179,9 +191,10 @@ class _Message:
         return self._expected()
 
     def _string_pattern_mismatch(self) -> str:
-        if self.context.get("pattern") == f"^{NAME_PATTERN}$":
+        rule = self.rules.get(str(self.context.get("pattern")))
+        if rule is not None:
             name = self.target.loc[-1] if self.error["loc"][-1] == "[key]" else self.value
-            return f"{describe(name, None)} is not a name: {_NAME_RULE}, for example guest"
+            return f"{describe(name, None)} is not a name: {rule}"
         return f"{self.found} cannot be used{_help(self.target.field)}"
 
     def _literal_error(self) -> str:
@@ -218,7 +231,12 @@ def _union_message(target: Target, document: Document) -> str:
 
 
 def _union_finding(
-    model: type[BaseModel], error: Mapping[str, Any], target: Target, depth: int, document: Document
+    model: type[BaseModel],
+    error: Mapping[str, Any],
+    target: Target,
+    depth: int,
+    document: Document,
+    rules: Mapping[str, str],
 ) -> Finding | None:
     """The finding for an error in one branch of a union that was entered at `depth`.
 
@@ -229,7 +247,7 @@ def _union_finding(
     if not isinstance(document.at(loc)[0], list) or not _takes_list(trace(model, loc).annotation):
         return Finding(loc, _union_message(trace(model, loc), document))
     if len(target.loc) > depth:
-        return Finding(target.loc, _Message(error, target, document).text())
+        return Finding(target.loc, _Message(error, target, document, rules).text())
     return None
 
 
@@ -237,19 +255,27 @@ def _takes_list(annotation: Any) -> bool:
     return any(get_origin(_without_none(branch)) is tuple for branch in get_args(annotation))
 
 
-def _finding(model: type[BaseModel], error: Mapping[str, Any], document: Document) -> Finding | None:
+def _finding(
+    model: type[BaseModel], error: Mapping[str, Any], document: Document, rules: Mapping[str, str]
+) -> Finding | None:
     target = trace(model, error["loc"])
     if target.union_depth is not None:
-        return _union_finding(model, error, target, target.union_depth, document)
+        return _union_finding(model, error, target, target.union_depth, document, rules)
     if error["type"] == "too_short" and document.at(target.loc)[0]:
         return None  # it has entries, but none of them is valid, which is told already
-    return Finding(target.loc, _Message(error, target, document).text())
+    return Finding(target.loc, _Message(error, target, document, rules).text())
 
 
 def explain_errors(
-    model: type[BaseModel], errors: Sequence[Mapping[str, Any]], document: Document
+    model: type[BaseModel],
+    errors: Sequence[Mapping[str, Any]],
+    document: Document,
+    rules: Mapping[str, str],
 ) -> list[Finding]:
-    """Findings for pydantic's `errors` on `document`, one for each place that is wrong."""
-    findings = [_finding(model, error, document) for error in errors]
+    """Findings for pydantic's `errors` on `document`, one for each place that is wrong.
+
+    `rules` says in words what a pattern of names (the key) wants.
+    """
+    findings = [_finding(model, error, document, rules) for error in errors]
     by_place = {finding.loc: finding for finding in reversed(findings) if finding is not None}
     return list(reversed(by_place.values()))
