@@ -11,7 +11,9 @@ from lab.cli.desk import Desk
 from lab.errors import ExitCode, InputError
 from lab.judge.document import judgement_json
 from lab.judge.evaluate import judge
+from lab.judge.evidence import Evidence
 from lab.judge.exitcode import exit_code_for
+from lab.judge.foldtable import render_fold_table
 from lab.judge.junit import render_junit
 from lab.judge.table import render_phase_table, render_summary, render_verdicts
 from lab.judge.verdict import Judgement
@@ -69,7 +71,8 @@ def tell(desk: Desk, judged: Judged, *, as_json: bool, junit: Path | None) -> Ex
 def render_judged(judged: Judged) -> str:
     """Table, verdicts and summary as text."""
     verdicts = render_verdicts(judged.judgement)
-    parts = [render_phase_table(judged.plan, judged.measurements), *([verdicts] if verdicts else [])]
+    folds = render_fold_table(Evidence(judged.plan, judged.measurements))
+    parts = [render_phase_table(judged.plan, judged.measurements), *filter(None, (folds, verdicts))]
     return "\n".join([*parts, render_summary(judged.judgement)]) + f"\nrecording: {judged.directory}\n"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lab.judge.evidence import Evidence
+from lab.judge.folds import Fold, FoldLoad, find_folds
 from lab.judge.preemptions import COUNTERS, per_second
 from lab.judge.throughput import work_per_s
 from lab.judge.verdict import Judgement, Verdict
@@ -20,8 +21,9 @@ FORMAT = 1
 def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgement) -> dict[str, Any]:
     """Plain containers, ready for `json.dumps`.
 
-    Keys: format, name, lab_id, outcome, verdicts[], phases[], vcpus[], loads[], affinities[], clocks[],
-    retries[]. Units stand in the keys: `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is None.
+    Keys: format, name, lab_id, outcome, verdicts[], phases[], vcpus[], loads[], affinities[], foldings[],
+    clocks[], retries[]. Units stand in the keys: `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is
+    None.
     """
     return {
         "format": FORMAT,
@@ -33,6 +35,7 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
         "vcpus": list(_vcpus(plan, measurements)),
         "loads": list(_loads(plan, measurements)),
         "affinities": [_affinity(task) for task in measurements.affinities],
+        "foldings": [_fold(fold) for fold in find_folds(Evidence(plan, measurements))],
         "clocks": [
             {"node": match.node, "offset_ns": match.offset_ns, "error_ns": match.error_ns}
             for match in measurements.clocks
@@ -122,6 +125,7 @@ def _task(task: TaskWindow) -> dict[str, Any]:
         "work": task.work,
         "work_per_s": work_per_s([task]),
         "seen_on_vcpus": list(task.seen_on),
+        "affinities": list(task.affinities),
     }
 
 
@@ -131,4 +135,42 @@ def _affinity(task: TaskAffinity) -> dict[str, Any]:
         "node": task.node,
         "task": task.task,
         "affinities": list(task.affinities),
+    }
+
+
+def _fold(fold: Fold) -> dict[str, Any]:
+    return {
+        "phase": fold.phase,
+        "by": fold.mechanism,
+        "baseline": fold.baseline,
+        "effect_ns": fold.effect_ns,
+        "guest_steal_pct": fold.guest_steal_pct,
+        "host_steal_pct": fold.host_steal_pct,
+        "nodes": [
+            {
+                "node": one.node,
+                "vcpus": list(one.vcpus),
+                "unfolded_in": one.unfolded,
+                "begin_ns": one.begin_ns,
+                "observed_ns": one.observed_ns,
+                "effect_ns": one.effect_ns,
+                "error_ns": one.error_ns,
+                "doubts": list(one.doubts),
+            }
+            for one in fold.foldings
+        ],
+        "loads": [_fold_load(load) for load in fold.loads],
+        "doubts": list(fold.doubts),
+    }
+
+
+def _fold_load(load: FoldLoad) -> dict[str, Any]:
+    return {
+        "load": load.load,
+        "work_per_s": load.work_per_s,
+        "ratio": load.ratio,
+        "work_doubts": list(load.work_doubts),
+        "tasks": load.tasks,
+        "affinity_kept": load.changed == 0,
+        "affinity_kept_after": load.changed_after == 0 if load.tasks_after else None,
     }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from lab.judge.affinity import evaluate_affinity
 from lab.judge.agreement import evaluate_agreement
 from lab.judge.evidence import Evidence
+from lab.judge.foldeffect import evaluate_fold_effect
 from lab.judge.hostshare import evaluate_host_share
 from lab.judge.preemptions import evaluate_preemptions
 from lab.judge.steal import evaluate_steal
@@ -21,6 +22,8 @@ _JUDGES: dict[ExpectationKind, Callable[[ExpectationPlan, Evidence], Iterator[Ve
     "agreement": evaluate_agreement,
     "throughput": evaluate_throughput,
     "affinity_unchanged": evaluate_affinity,
+    "affinity_changed": evaluate_affinity,
+    "fold_effect": evaluate_fold_effect,
     "host_share": evaluate_host_share,
     "preemptions": evaluate_preemptions,
 }

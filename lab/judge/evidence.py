@@ -6,7 +6,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from lab.measure.windows import DISAGREEMENT_PREFIX, Measurements, PhaseWindow, TaskWindow, VcpuWindow
+from lab.measure.windows import (
+    DISAGREEMENT_PREFIX,
+    Folding,
+    Measurements,
+    PhaseWindow,
+    TaskWindow,
+    VcpuWindow,
+)
 from lab.plan.labplan import LabPlan
 
 
@@ -27,6 +34,7 @@ class Evidence:
         self._tasks: defaultdict[tuple[str, str], list[TaskWindow]] = defaultdict(list)
         for task in measurements.tasks:
             self._tasks[task.load, task.phase].append(task)
+        self._affinities = {(one.node, one.load, one.task): one.affinities for one in measurements.affinities}
 
     def planned_vcpus(self, node: str) -> tuple[int, ...]:
         """The vCPUs that `node` was to have; KeyError where the plan has no such node."""
@@ -43,6 +51,14 @@ class Evidence:
     def tasks(self, load: str, phase: str) -> tuple[TaskWindow, ...]:
         """The windows of all tasks of `load` in `phase`, in the order in which they were measured."""
         return tuple(self._tasks.get((load, phase), ()))
+
+    def first_affinity(self, node: str, load: str, task: int) -> str | None:
+        """The affinity (cpulist text) that a task was first seen with; None where it was never seen."""
+        return next(iter(self._affinities.get((node, load, task), ())), None)
+
+    def foldings(self, phase: str) -> tuple[Folding, ...]:
+        """What was folded at the beginning of `phase`."""
+        return tuple(one for one in self.measurements.foldings if one.phase == phase)
 
     def planned_tasks(self, load: str) -> tuple[tuple[str, int], ...]:
         """(node, task) of every task that `load` was to have."""

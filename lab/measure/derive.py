@@ -27,11 +27,12 @@ from lab.measure.doubts import (
     doubt_outer,
     doubt_short,
 )
+from lab.measure.foldings import fold_acts, measure_foldings
 from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, task_windows
 from lab.measure.hostside import KvmReading, ThreadCounters, VcpuThread, kvm_series, vcpu_threads
 from lab.measure.probestream import ProbeStream, StreamError, parse_stream
 from lab.measure.series import Series
-from lab.measure.windows import ClockMatch, Measurements, PhaseWindow, TaskWindow, VcpuWindow
+from lab.measure.windows import ClockMatch, Folding, Measurements, PhaseWindow, TaskWindow, VcpuWindow
 from lab.plan.labplan import LabPlan, NodePlan
 
 #: The name under which the outer probe watches the host VM.
@@ -139,12 +140,18 @@ class _Derivation:
             ),
             clocks=self._clocks(),
             retries=tuple(_retry_text(event) for event in self._events if event.kind == "retry"),
+            foldings=self._foldings(),
         )
 
     def _phases(self) -> tuple[_Phase, ...]:
         """The phases that were measured; one that was measured again counts as its last measurement."""
         found = {_need(event, "phase"): _phase(event) for event in self._events if event.kind == "phase"}
         return tuple(found.values())
+
+    def _foldings(self) -> tuple[Folding, ...]:
+        acts = fold_acts(self._events, self._clock_near)
+        threads = {key: thread.series for key, thread in self._threads.items()}
+        return measure_foldings(acts, self._phases(), threads, self._plan.measure.interval_ms)
 
     # ---- phases
 
@@ -206,6 +213,9 @@ class _Derivation:
             one for one in self._exchanges(node) if near[0] <= one.host_t0_ns and one.host_t1_ns <= near[1]
         ]
         return match_clocks(node, self._guests[node], self._host, exchanges, near)
+
+    def _clock_near(self, node: str, t_ns: int) -> ClockMatch | None:
+        return self._match_near(node, _Phase("", t_ns, t_ns, None)) if node in self._guests else None
 
     def _exchanges(self, node: str) -> list[Exchange]:
         names = ("host_t0_ns", "guest_t0_ns", "guest_t1_ns", "host_t1_ns")

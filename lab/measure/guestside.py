@@ -80,7 +80,8 @@ def task_windows(node: str, phase: str, stretch: GuestStretch) -> tuple[TaskWind
         if elapsed_ns > 0:
             work = same[-1][1].work - same[0][1].work
             seen_on = tuple(sorted({one.vcpu for _, one in same}))
-            windows.append(TaskWindow(node, load, task, phase, elapsed_ns, work, seen_on))
+            affinities = _unique(one.affinity for _, one in same)
+            windows.append(TaskWindow(node, load, task, phase, elapsed_ns, work, seen_on, affinities))
     return tuple(windows)
 
 

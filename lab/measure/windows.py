@@ -74,8 +74,8 @@ class VcpuWindow:
 
 @dataclass(frozen=True)
 class TaskWindow:
-    """One task of a load in one phase: work units done in `elapsed_ns` of the guest's clock, and the vCPUs it
-    was last seen on at the samples."""
+    """One task of a load in one phase: work units done in `elapsed_ns` of the guest's clock, the vCPUs it was
+    last seen on at the samples, and the affinities (cpulist texts) that it had at them."""
 
     node: str
     load: str
@@ -84,6 +84,7 @@ class TaskWindow:
     elapsed_ns: int
     work: int
     seen_on: tuple[int, ...]
+    affinities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,30 @@ class TaskAffinity:
     load: str
     task: int
     affinities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Folding:
+    """vCPUs of one node folded ("stop using these") at the beginning of `phase` by `mechanism`.
+
+    The write began at `begin_ns` of the host's clock. `effect_ns` later the folded vCPUs' threads on the host had
+    become quiet for good (lab.measure.foldings); None where they had not within `observed_ns`. The true time is
+    shorter by at most `error_ns`. `baseline` is the last phase before in which nothing was folded, `unfolded` the
+    first after it in which this is undone; None where there is none. `doubts` as for PhaseWindow, for the time to
+    effect alone.
+    """
+
+    node: str
+    vcpus: tuple[int, ...]
+    mechanism: str
+    phase: str
+    baseline: str | None
+    unfolded: str | None
+    begin_ns: int
+    observed_ns: int
+    effect_ns: int | None
+    error_ns: int
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,3 +140,4 @@ class Measurements:
     affinities: tuple[TaskAffinity, ...]
     clocks: tuple[ClockMatch, ...]
     retries: tuple[str, ...] = ()
+    foldings: tuple[Folding, ...] = ()

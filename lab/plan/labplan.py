@@ -20,7 +20,14 @@ from lab.plan.facts import HostFacts
 HOST_SCOPE = "@host"
 
 ExpectationKind = Literal[
-    "steal", "agreement", "throughput", "affinity_unchanged", "host_share", "preemptions"
+    "steal",
+    "agreement",
+    "throughput",
+    "affinity_unchanged",
+    "affinity_changed",
+    "fold_effect",
+    "host_share",
+    "preemptions",
 ]
 
 
@@ -124,7 +131,8 @@ class KnobSetting:
     """One write of a knob: on the guest `node`, or on the host where that is HOST_SCOPE.
 
     `value` is in the knob's own unit. The first of `candidates` that the kernel has is written; if it has none, an
-    `optional` setting is skipped. `fold` is the mechanism where the write folds vCPUs (lab.plan.folding).
+    `optional` setting is skipped. `fold` is the mechanism where the write folds vCPUs (lab.plan.folding); then
+    `fold_vcpus` of the guest `fold_node` are those that are folded after it.
     """
 
     node: str
@@ -134,6 +142,8 @@ class KnobSetting:
     candidates: tuple[KnobCandidate, ...]
     optional: bool = False
     fold: str | None = None
+    fold_node: str | None = None
+    fold_vcpus: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,9 +173,10 @@ class PhasePlan:
 class ExpectationPlan:
     """One expectation with every name resolved.
 
-    `targets` are (node, vcpu) pairs for steal, agreement and preemptions, and (node, -1) for host_share.
-    `phases` are the phases judged (throughput: phase, baseline). Bounds are per cent for steal and
-    agreement, ratios for throughput and host_share, per second for preemptions.
+    `targets` are (node, vcpu) pairs for steal, agreement and preemptions, and (node, -1) for host_share and
+    fold_effect. `phases` are the phases judged (throughput: phase, baseline; the affinity kinds: none for start to
+    end). Bounds are per cent for steal and agreement, ratios for throughput and host_share, per second for
+    preemptions, ms for fold_effect.
     """
 
     kind: ExpectationKind

@@ -22,11 +22,14 @@ from judging import (
 
 from lab.judge.document import judgement_json
 from lab.judge.evaluate import judge
+from lab.judge.evidence import Evidence
+from lab.judge.foldtable import render_fold_table
 from lab.judge.junit import render_junit
 from lab.judge.layout import WIDTH
 from lab.judge.table import render_phase_table, render_summary, render_verdicts
 from lab.judge.verdict import Judgement, Outcome, Verdict
 from lab.measure.windows import (
+    Folding,
     Measurements,
     PhaseWindow,
     TaskAffinity,
@@ -174,12 +177,30 @@ def strange(draw: st.DrawFn) -> tuple[LabPlan, Measurements]:
         affinities=tuple(TaskAffinity(name, "busy", 0, (draw(some_text),)) for name in names),
         clocks=(),
         retries=draw(doubts),
+        foldings=tuple(
+            Folding(
+                name,
+                (draw(st.integers(0, 2)),),
+                draw(some_text),
+                phase,
+                draw(st.sampled_from(phases)),
+                None,
+                0,
+                draw(elapsed),
+                draw(any_count),
+                draw(elapsed),
+                draw(doubts),
+            )
+            for name, _, phase in keys
+        ),
     )
     targets = tuple((name, 0) for name in names)
     expectations = (
         replace(expect_steal(0, 5, targets=targets, phase=phases[0]), text=draw(some_text)),
         ExpectationPlan("throughput", draw(some_text), (), (phases[0], phases[-1]), load="busy", minimum=1),
         ExpectationPlan("affinity_unchanged", draw(some_text), load="busy"),
+        ExpectationPlan("affinity_changed", draw(some_text), phases=(phases[0],), load="busy"),
+        ExpectationPlan("fold_effect", draw(some_text), ((names[0], -1),), (phases[0],), maximum=500),
     )
     return make_plan(*expectations, nodes=names, phases=phases), measurements
 
@@ -196,6 +217,7 @@ def test_text_is_ascii_and_narrow_whatever_it_is_given(case):
     plan, measurements = case
     judgement = judge(plan, measurements)
     assert_mailable(render_phase_table(plan, measurements))
+    assert_mailable(render_fold_table(Evidence(plan, measurements)))
     assert_mailable(render_verdicts(judgement))
     assert_mailable(render_summary(judgement))
 
