@@ -12,6 +12,7 @@
     guests/NODE/probe.stream   the guest probe's bytes, as they came through the virtio-serial port
     guests/NODE/console.log    the guest's console
     guests/NODE/domain.xml     the domain as it was defined
+    guests/NODE/boots/N/       the same three of start number N (from 0), where the guest was started anew since
     verdicts.json              what the judge said (made anew by `lab check`)
     lost/N/                    the same for the Nth attempt, where an attempt lost a guest or the host
 
@@ -39,7 +40,9 @@ class Event:
 
     Kinds: `phase` (phase, start_ns, end_ns: the measured window), `knob` (node, knob, path, old, new,
     guest_t0_ns, guest_t1_ns, host_t0_ns, host_t1_ns), `load-start` and `load-stop` (load, node), `ready`
-    (node, boot_s), `retry` (what, reason, attempt), `lost` (what, reason), `disturbance` (reason), `note` (text).
+    (node, boot_s), `restart` (node, boot, cmdline: its start number `boot`, counted from 0, before which the
+    one before it ends), `retry` (what, reason, attempt), `lost` (what, reason), `disturbance` (reason), `note`
+    (text).
     """
 
     t_ns: int
@@ -112,6 +115,12 @@ class Recording:
         """The raw bytes of `node`'s probe; empty if it never spoke."""
         return _read_bytes(self.directory / "guests" / node / "probe.stream")
 
+    def earlier_guest_streams(self, node: str) -> tuple[bytes, ...]:
+        """The same of its earlier starts, in order; empty where `node` was not started anew."""
+        boots = self.directory / "guests" / node / "boots"
+        numbers = sorted(int(path.name) for path in boots.glob("*") if path.name.isdecimal())
+        return tuple(_read_bytes(boots / str(number) / "probe.stream") for number in numbers)
+
     def console(self, node: str) -> str:
         """The console of `node`, undecodable bytes replaced; empty if there is none."""
         return _read_bytes(self.directory / "guests" / node / "console.log").decode(errors="replace")
@@ -157,9 +166,17 @@ class RecordingWriter:
         """Where a file about the host goes: probe.stream, outer.stream, console.log."""
         return self.directory / "host" / name
 
-    def guest_path(self, node: str, name: str) -> Path:
-        """Where a file about `node` goes: probe.stream, console.log, domain.xml."""
-        return self.directory / "guests" / node / name
+    def guest_path(self, node: str, name: str, boot: int | None = None) -> Path:
+        """Where probe.stream, console.log or domain.xml of `node` goes: of its last start, or of number `boot`."""
+        directory = self.directory / "guests" / node
+        if boot is not None:
+            directory = directory / "boots" / str(boot)
+            directory.mkdir(parents=True, exist_ok=True)
+        return directory / name
+
+    def has_boot(self, node: str, boot: int) -> bool:
+        """Whether the files of an earlier start are there; domain.xml is the last to be written."""
+        return (self.directory / "guests" / node / "boots" / str(boot) / "domain.xml").exists()
 
 
 def claim_directory(directory: Path) -> None:

@@ -110,6 +110,7 @@ class FakeGuest:
     socket: str
     address: str
     started_ns: int
+    cmdline: str = ""
     watched_as: str | None = None
     stream: str = ""
     ready: bool = False
@@ -317,7 +318,8 @@ def parse_guest(xml: str, now_ns: int) -> FakeGuest:
     vcpus = int(root.findtext("vcpu", "1"))
     pins = {int(pin.get("vcpu", "0")): pin.get("cpuset", "0") for pin in root.iter("vcpupin")}
     console, channel = root.find(".//console/log"), root.find(".//channel/source")
-    cmdline = dict(word.partition("=")[::2] for word in root.findtext("./os/cmdline", "").split())
+    cmdline = root.findtext("./os/cmdline", "")
+    words = dict(word.partition("=")[::2] for word in cmdline.split())
     return FakeGuest(
         domain=root.findtext("name", ""),
         lab_id=None if owner is None else owner.get("id"),
@@ -325,8 +327,9 @@ def parse_guest(xml: str, now_ns: int) -> FakeGuest:
         pins=tuple(parse_cpulist(pins.get(vcpu, "0")) for vcpu in range(vcpus)),
         console="" if console is None else console.get("file", ""),
         socket="" if channel is None else channel.get("path", ""),
-        address=cmdline.get("lab.ip", "").partition("/")[0],
+        address=words.get("lab.ip", "").partition("/")[0],
         started_ns=now_ns,
+        cmdline=cmdline,
         knobs={KNOBS["avoid_cpus"].path: "", STUBBORN: "0"},
         steal_ns=[0.0] * vcpus,
         delay_ns=[0.0] * vcpus,

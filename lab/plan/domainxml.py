@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lab.plan.arch import guest_arch
+from lab.plan.cmdline import cmdline_parameters, override_cmdline
 from lab.plan.labplan import LabPlan, NodePlan
 from lab.units import format_cpulist
 
@@ -40,7 +41,8 @@ class GuestPaths:
 
 
 def render_guest_cmdline(plan: LabPlan, node: NodePlan) -> str:
-    """The kernel command line of `node`: the architecture's, `lab.*` for its init, the kernel's own."""
+    """The kernel command line of `node`: the architecture's, `lab.*` for its init, the kernel's own, and the knobs
+    on it that are set before the first phase."""
     kernels = {kernel.name: kernel for kernel in plan.kernels}
     parts = (
         guest_arch(plan.host.arch).cmdline,
@@ -49,7 +51,8 @@ def render_guest_cmdline(plan: LabPlan, node: NodePlan) -> str:
         f"lab.interval_ms={plan.measure.interval_ms}",
         kernels[node.kernel].cmdline,
     )
-    return " ".join(part for part in parts if part)
+    cmdline = " ".join(part for part in parts if part)
+    return override_cmdline(cmdline, cmdline_parameters(plan.knobs, node.name))
 
 
 def render_domain_xml(plan: LabPlan, node: NodePlan, paths: GuestPaths) -> str:

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from pydantic import TypeAdapter
 
 from lab.artifacts.initrd import render_initrd, render_seed
-from lab.errors import BootTimeout, GuestLost, Lost
+from lab.errors import BootTimeout, GuestLost, LabFailure, Lost
+from lab.plan.cmdline import override_cmdline, read_parameter
 from lab.plan.domainxml import GuestPaths, render_domain_xml, render_guest_cmdline
 from lab.plan.labplan import LabPlan, NodePlan
 from lab.run.events import Journal
@@ -43,11 +47,33 @@ class GuestKeys:
 
 @dataclass(frozen=True)
 class GuestFiles:
-    """Paths of one guest on the host."""
+    """Paths of one guest on the host, and its command line; of its start number `boot`, counted from 0.
+
+    Every start has a console and a stream of its own: what the guest said before it was started anew stays.
+    """
 
     paths: GuestPaths
     pid_file: str
     stream: str
+    boot: int = 0
+
+    def of_next_boot(self, parameters: Mapping[str, str]) -> GuestFiles:
+        """The same guest started once more with these parameters on its command line."""
+        number = self.boot + 1
+        paths = replace(
+            self.paths,
+            console_log=_numbered(self.paths.console_log, number),
+            probe_socket=_numbered(self.paths.probe_socket, number),
+            cmdline=override_cmdline(self.paths.cmdline, parameters),
+        )
+        return GuestFiles(paths, self.pid_file, _numbered(self.stream, number), number)
+
+
+def _numbered(path: str, number: int) -> str:
+    """NODE.console of the first start, NODE.1.console of the second."""
+    name = PurePosixPath(path)
+    stem = name.stem if number == 1 else PurePosixPath(name.stem).stem
+    return str(name.with_name(f"{stem}.{number}{name.suffix}"))
 
 
 def stage_guests(
@@ -84,6 +110,26 @@ def _guest_files(host: Host, plan: LabPlan, node: NodePlan, launch: Launch, remo
     return GuestFiles(paths, f"/run/libvirt/qemu/{node.domain}.pid", f"{remote}/{node.name}.stream")
 
 
+#: In the lab's own directory: what a guest has to be started anew with by somebody else, after `lab up`.
+GUESTS_FILE = "guests.json"
+
+
+def write_guests(directory: Path, guests: Mapping[str, GuestFiles]) -> None:
+    """Write the guests' files down, at once or not at all."""
+    part = directory / f"{GUESTS_FILE}.part"
+    part.write_text(json.dumps({name: asdict(files) for name, files in guests.items()}, indent=1) + "\n")
+    part.replace(directory / GUESTS_FILE)
+
+
+def read_guests(directory: Path) -> dict[str, GuestFiles]:
+    """What `write_guests` wrote. Raises LabFailure where it cannot be read."""
+    path = directory / GUESTS_FILE
+    try:
+        return TypeAdapter(dict[str, GuestFiles]).validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise LabFailure(f"{path}: cannot be read: {error}") from None
+
+
 def write_secret(path: Path, data: bytes) -> None:
     """Write a file that nobody but its owner can ever read."""
     path.touch(mode=0o600)
@@ -91,13 +137,13 @@ def write_secret(path: Path, data: bytes) -> None:
 
 
 class Boot:
-    """Boots the guests of one lab."""
+    """Boots the guests of one lab, and starts them anew with another command line."""
 
     def __init__(
         self,
         host: Host,
         plan: LabPlan,
-        guests: dict[str, GuestFiles],
+        guests: Mapping[str, GuestFiles],
         watch: Watch,
         journal: Journal,
         narrator: Narrator,
@@ -107,7 +153,8 @@ class Boot:
         self._host = host
         self._monotonic = monotonic
         self._plan = plan
-        self._guests = guests
+        self._guests = dict(guests)
+        self._earlier: dict[str, list[GuestFiles]] = {}
         self._watch = watch
         self._journal = journal
         self._narrator = narrator
@@ -115,15 +162,52 @@ class Boot:
         self._attempts = dict.fromkeys(guests, 0)
         self._created: dict[str, float] = {}
 
+    @property
+    def guests(self) -> Mapping[str, GuestFiles]:
+        """The files of every guest as it was last started."""
+        return self._guests
+
     def run(self) -> None:
         """Return when every guest's probe has spoken. Raises GuestLost or BootTimeout after the last attempt."""
         started = self._monotonic()
-        self._start(list(self._guests))
-        while waiting := [name for name in self._guests if not self._watch.is_ready(name)]:
+        self._boot(list(self._guests))
+        self._narrator.say(f"{len(self._guests)} guests up in {self._monotonic() - started:.1f} s")
+
+    def parameter(self, name: str, parameter: str) -> str:
+        """What the command line of guest `name` sets a parameter to (lab.plan.cmdline.read_parameter)."""
+        return read_parameter(self._guests[name].paths.cmdline, parameter)
+
+    def run_anew(self, changes: Mapping[str, Mapping[str, str]]) -> None:
+        """End guests and start them with parameters changed (by guest); return when their probes have spoken.
+
+        Every one is written down before it ends: what its earlier start said ends there. Raises as `run`, and
+        GuestLost where another guest dies meanwhile.
+        """
+        started = self._monotonic()
+        for name, parameters in changes.items():
+            self._end(name, self._guests[name].of_next_boot(parameters))
+        self._boot(list(changes))
+        self._narrator.say(
+            f"{', '.join(changes)} started anew in {self._monotonic() - started:.1f} s: "
+            + "; ".join(sorted({_render_parameters(one) for one in changes.values()}))
+        )
+
+    def _end(self, name: str, following: GuestFiles) -> None:
+        now_ns = self._watch.mark(f"restart {name}")
+        self._journal.add(now_ns, "restart", node=name, boot=following.boot, cmdline=following.paths.cmdline)
+        self._watch.drop(name)
+        self._host.hypervisor.destroy_domain(self._plan.node(name).domain)
+        self._earlier.setdefault(name, []).append(self._guests[name])
+        self._guests[name] = following
+        self._attempts[name] = 0
+
+    def _boot(self, names: list[str]) -> None:
+        self._start(names)
+        while waiting := [name for name in names if not self._watch.is_ready(name)]:
             self._watch.next_change(0.5)
             self._note_ready(waiting)
             self._start(self._lost(waiting))
-        self._narrator.say(f"{len(self._guests)} guests up in {self._monotonic() - started:.1f} s")
+            self._watch.raise_deaths(apart_from=waiting)
 
     def _start(self, names: Iterable[str]) -> None:
         with ThreadPoolExecutor(_PARALLEL_STARTS) as pool:
@@ -138,9 +222,14 @@ class Boot:
             name, files.pid_file, files.paths.probe_socket, files.stream, files.paths.console_log
         )
 
-    def domain_xml(self, name: str) -> str:
-        """The domain of `name` as it is given to libvirt."""
-        return render_domain_xml(self._plan, self._plan.node(name), self._guests[name].paths)
+    def domain_xml(self, name: str, files: GuestFiles | None = None) -> str:
+        """The domain of `name` as it is given to libvirt; that of an earlier start by its files."""
+        paths = (files or self._guests[name]).paths
+        return render_domain_xml(self._plan, self._plan.node(name), paths)
+
+    def starts(self, name: str) -> tuple[GuestFiles, ...]:
+        """The files of every start of `name` that this object has seen to, in order."""
+        return (*self._earlier.get(name, ()), self._guests[name])
 
     def _note_ready(self, waiting: Iterable[str]) -> None:
         for name in waiting:
@@ -178,3 +267,9 @@ class Boot:
 
     def _with_console(self, name: str, what: str) -> str:
         return f"{what}; its console ends:\n{self._console_tail(name)}"
+
+
+def _render_parameters(parameters: Mapping[str, str]) -> str:
+    return " ".join(
+        override_cmdline("", {name: raw}) or f"without {name}" for name, raw in parameters.items()
+    )

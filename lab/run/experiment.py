@@ -62,8 +62,8 @@ def _run_once(
 def open_recording(lab: Lab, topology_text: str, directory: Path) -> Iterator[RecordingWriter]:
     """A recording of a running lab: the journal goes into it, and the streams are fetched at its end."""
     with RecordingWriter(directory, lab.plan, topology_text, describe(lab)) as writer:
-        for name, xml in lab.domain_xml.items():
-            writer.guest_path(name, "domain.xml").write_text(xml)
+        for name in lab.files:
+            writer.guest_path(name, "domain.xml").write_text(lab.boot.domain_xml(name))
         lab.journal.attach(writer.event)
         try:
             yield writer
@@ -100,12 +100,22 @@ def _flush_probes(lab: Lab) -> None:
 
 def _fetch_files(lab: Lab, writer: RecordingWriter) -> None:
     _fetch(lab, f"{lab.record.remote_dir}/host.stream", writer.host_path("probe.stream"))
-    for name, files in lab.files.items():
-        _fetch(lab, files.stream, writer.guest_path(name, "probe.stream"))
-        _fetch(lab, files.paths.console_log, writer.guest_path(name, "console.log"))
+    for name in lab.files:
+        _fetch_guest(lab, writer, name)
     outer = lab.directory / "outer.stream"
     if outer.exists():
         writer.host_path("outer.stream").write_bytes(outer.read_bytes())
+
+
+def _fetch_guest(lab: Lab, writer: RecordingWriter, name: str) -> None:
+    """Every start of a guest; what was seen of an earlier one does not change any more, and is fetched once."""
+    *earlier, last = lab.boot.starts(name)
+    for files in (*(one for one in earlier if not writer.has_boot(name, one.boot)), last):
+        boot = None if files is last else files.boot
+        _fetch(lab, files.stream, writer.guest_path(name, "probe.stream", boot))
+        _fetch(lab, files.paths.console_log, writer.guest_path(name, "console.log", boot))
+        xml = lab.boot.domain_xml(name, files)
+        writer.guest_path(name, "domain.xml", boot).write_text(xml)
 
 
 def _fetch(lab: Lab, source: str, target: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from lab.errors import HostLost, LabError, Lost
 from lab.plan.domainxml import render_network_xml
 from lab.plan.labplan import LabPlan, render_plan_json
-from lab.run.boot import Boot, GuestFiles, GuestKeys, stage_guests, write_secret
+from lab.run.boot import Boot, GuestFiles, GuestKeys, stage_guests, write_guests, write_secret
 from lab.run.events import Journal
 from lab.run.leases import check_leases, leases_locked
 from lab.run.ports import Host, Launch, Narrator
@@ -44,11 +44,28 @@ class Lab:
     host: Host
     record: LabRecord
     directory: Path
-    files: Mapping[str, GuestFiles]
-    domain_xml: Mapping[str, str]
+    boot: Boot
     watch: Watch
     journal: Journal
     shells: GuestShells
+
+    @property
+    def files(self) -> Mapping[str, GuestFiles]:
+        """Every guest's files as it was last started."""
+        return self.boot.guests
+
+    def start_anew(self, changes: Mapping[str, Mapping[str, str]]) -> None:
+        """Start guests anew with parameters of their command lines changed, by guest (lab.plan.cmdline).
+
+        Loads that ran in them have ended, and knobs are as the kernel has them. Raises GuestLost or BootTimeout
+        where one does not come up again, and GuestLost where another dies meanwhile.
+        """
+        for name in changes:
+            self.shells.drop(name)
+        try:
+            self.boot.run_anew(changes)
+        finally:
+            write_guests(self.directory, self.files)
 
     def console_tail(self, node: str) -> str:
         """The last lines of a guest's console; empty where it cannot be read."""
@@ -133,7 +150,7 @@ def _make(
     outer = stack.enter_context(host.start_outer(local / "outer.stream", plan.measure.interval_ms))
 
     def console_tail(name: str) -> str:
-        return read_console_tail(host, files[name].paths.console_log)
+        return read_console_tail(host, boot.guests[name].paths.console_log)
 
     watch = Watch(agent, console_tail, outer, around.monotonic)
     boot = Boot(host, plan, files, watch, journal, around.narrator, console_tail, around.monotonic)
@@ -142,9 +159,9 @@ def _make(
     stack.callback(shells.close)
     (local / "plan.json").write_text(render_plan_json(plan))
     (local / "host_keys").write_text("".join(f"{name} {one.host_public}\n" for name, one in keys.items()))
+    write_guests(local, files)
     around.records.update(record, LabState.RUNNING)
-    xml = {name: boot.domain_xml(name) for name in files}
-    return Lab(plan, host, record, local, files, xml, watch, journal, shells)
+    return Lab(plan, host, record, local, boot, watch, journal, shells)
 
 
 def keep_lab(around: Surroundings, lab: Lab) -> LabRecord:

@@ -37,6 +37,13 @@ class GuestShells:
         with ThreadPoolExecutor(_PARALLEL) as pool:
             list(pool.map(self.__getitem__, self._locks))
 
+    def drop(self, node: str) -> None:
+        """Give one up: its guest ends, and the next that is started has another shell."""
+        with self._locks[node]:
+            shell = self._open.pop(node, None)
+        if shell is not None:
+            shell.close()
+
     def close(self) -> None:
         """Give all up."""
         for shell in self._open.values():
