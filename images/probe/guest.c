@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "files.h"
 #include "load_layout.h"
 #include "loads.h"
 #include "monotonic.h"
@@ -38,7 +39,7 @@ static const char *make_hello(uint64_t interval_ns, const char *sched)
 	return hello;
 }
 
-static void take_sample(struct loads *loads, uint64_t number, struct text *sample)
+static void take_sample(struct files *files, struct loads *loads, uint64_t number, struct text *sample)
 {
 	text_reset(sample);
 	text_string(sample, "b");
@@ -46,6 +47,7 @@ static void take_sample(struct loads *loads, uint64_t number, struct text *sampl
 	text_field(sample, monotonic_ns());
 	text_char(sample, '\n');
 	sample->overflow |= !procstat_sample(sample);
+	files_sample(files, sample);
 	loads_sample(loads, sample);
 	text_string(sample, "e");
 	text_field(sample, number);
@@ -54,13 +56,14 @@ static void take_sample(struct loads *loads, uint64_t number, struct text *sampl
 	text_char(sample, '\n');
 }
 
-static _Noreturn void sample_for_ever(struct loads *loads, struct ring *ring, struct port *port, uint64_t interval_ns)
+static _Noreturn void sample_for_ever(struct files *files, struct loads *loads, struct ring *ring, struct port *port,
+				      uint64_t interval_ns)
 {
 	struct text sample = { .bytes = sample_bytes, .size = sizeof(sample_bytes) };
 	uint64_t due_ns = monotonic_ns(), batch = (BATCH_NS + interval_ns - 1) / interval_ns;
 
 	for (uint64_t number = 0;; number++) {
-		take_sample(loads, number, &sample);
+		take_sample(files, loads, number, &sample);
 		if (sample.overflow)
 			ring_count_drop(ring);
 		else
@@ -83,7 +86,8 @@ static size_t parse_ring_size(const char *text)
 
 int guest_command(int argc, char **argv)
 {
-	static const char *const known[] = { "--port", "--interval", "--load-dir", "--ring", NULL };
+	static const char *const known[] = { "--port", "--interval", "--load-dir", "--ring", "--watch", NULL };
+	struct files *files;
 	struct loads *loads;
 	struct ring *ring;
 	struct port *port;
@@ -94,7 +98,8 @@ int guest_command(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	loads = loads_watch(option(argc, argv, "--load-dir", LOAD_DIR));
 	ring = ring_create(parse_ring_size(option(argc, argv, "--ring", RING_SIZE)));
-	if (!loads || !ring)
+	files = files_watch(option(argc, argv, "--watch", ""));
+	if (!files || !loads || !ring)
 		die("buffers");
 	if (procstat_open() != 0)
 		die("/proc/stat");
@@ -102,5 +107,5 @@ int guest_command(int argc, char **argv)
 			  make_hello(interval_ns, schedule_be_punctual()));
 	if (!port)
 		die("writer thread");
-	sample_for_ever(loads, ring, port, interval_ns);
+	sample_for_ever(files, loads, ring, port, interval_ns);
 }

@@ -7,8 +7,10 @@
  *     guest NAME PIDFILE SOCKET STREAMFILE CONSOLEFILE   watch a guest (`-` for what there is not)
  *     drop NAME      stop watching      mark TEXT   a mark in the samples, then flush
  *     now            print the clock    quit        flush and end
+ *     state          print what was seen last (STREAM.md)
  *
  *     hello T   ready NAME T   gone NAME T   console NAME LINE   error NAME|- TEXT   marked T TEXT   now T
+ *     state-vcpu ...   state-steal ...   state-end T
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "commands.h"
 #include "events.h"
 #include "monotonic.h"
@@ -185,6 +188,8 @@ static void obey(struct host *host, char *command)
 		make_mark(host, command + 5);
 	else if (strcmp(command, "now") == 0)
 		event("now %" PRIu64, monotonic_ns());
+	else if (strcmp(command, "state") == 0)
+		answer_state(host->guests);
 	else if (strcmp(command, "quit") == 0)
 		host->quit = true;
 	else

@@ -17,7 +17,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *usage;
 } commands[] = {
-	{ "guest", guest_command, "--port PATH|NAME --interval MS [--load-dir DIR] [--ring BYTES]" },
+	{ "guest", guest_command, "--port PATH|NAME --interval MS [--load-dir DIR] [--ring BYTES] [--watch PATH,...]" },
 	{ "host", host_command, "--out FILE --interval MS" },
 	{ "clock", clock_command, "" },
 	{ "tsc", tsc_command, "" },

@@ -102,7 +102,16 @@ static bool find_number(const char *status, const char *label, uint64_t *number)
 	return at != NULL;
 }
 
-static bool sample_vcpu(const struct vcpu *vcpu, const char *guest, struct text *out)
+static void remember(struct vcpu *vcpu, const char *schedstat, uint64_t t_ns)
+{
+	char *end;
+
+	vcpu->t_ns = t_ns;
+	vcpu->run_ns = strtoull(schedstat, &end, 10);
+	vcpu->delay_ns = strtoull(end, NULL, 10);
+}
+
+static bool sample_vcpu(struct vcpu *vcpu, const char *guest, struct text *out)
 {
 	char schedstat[80], status[4096];
 	uint64_t t0_ns = monotonic_ns(), t1_ns, voluntary, involuntary;
@@ -114,6 +123,7 @@ static bool sample_vcpu(const struct vcpu *vcpu, const char *guest, struct text 
 	    !find_number(status, "\nnonvoluntary_ctxt_switches:", &involuntary))
 		return false;
 	schedstat[strcspn(schedstat, "\n")] = '\0';
+	remember(vcpu, schedstat, t0_ns + (t1_ns - t0_ns) / 2);
 	text_string(out, "v ");
 	text_string(out, guest);
 	text_field(out, vcpu->number);

@@ -3,6 +3,7 @@
 #ifndef VCPUS_H
 #define VCPUS_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "text.h"
@@ -13,6 +14,7 @@ struct vcpu {
 	unsigned int number;
 	pid_t tid;
 	int schedstat_fd, status_fd;
+	uint64_t t_ns, run_ns, delay_ns; /* as it was sampled last: the middle of the read; t_ns is 0 before that */
 };
 
 struct vcpus {

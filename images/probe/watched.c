@@ -179,9 +179,10 @@ void watched_poll(const struct watched *guest, struct pollfd poller[2])
 	poller[1] = (struct pollfd){ .fd = guest->socket_fd, .events = POLLIN };
 }
 
-static void keep(struct watched *guest, const char *bytes, size_t length)
+static void keep(struct watched *guest, const char *bytes, size_t length, uint64_t now_ns)
 {
 	guest->arrived += length;
+	latest_take(&guest->latest, bytes, length, now_ns);
 	while (guest->stream_fd >= 0 && length > 0) {
 		ssize_t written = write(guest->stream_fd, bytes, length);
 
@@ -235,7 +236,7 @@ static void take_head(struct watched *guest, const char *bytes, size_t length, u
 		return;
 	guest->ready = true;
 	note_arrival(guest, now_ns, output); /* at 0: tells this stream from an earlier one of the same name */
-	keep(guest, hello, guest->head_length - (size_t)(hello - guest->head));
+	keep(guest, hello, guest->head_length - (size_t)(hello - guest->head), now_ns);
 	event("ready %s %" PRIu64, guest->name, now_ns);
 }
 
@@ -256,7 +257,7 @@ static bool read_port(struct watched *guest, struct output *output)
 		return false;
 	}
 	if (guest->ready)
-		keep(guest, bytes, (size_t)length);
+		keep(guest, bytes, (size_t)length, now_ns);
 	else
 		take_head(guest, bytes, (size_t)length, now_ns, output);
 	if (guest->ready)

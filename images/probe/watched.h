@@ -7,6 +7,7 @@
 
 #include "console.h"
 #include "events.h"
+#include "latest.h"
 #include "vcpus.h"
 
 #define WATCHED_FIELDS 5
@@ -18,6 +19,7 @@ struct watched {
 	const char *name, *pidfile, *socket, *streamfile;
 	struct console console;
 	struct vcpus vcpus;
+	struct latest latest;
 	uint64_t deadline_ns, rescan_ns, stable_since_ns, closed_ns;
 	uint64_t arrived; /* bytes of the stream so far */
 	pid_t pid;

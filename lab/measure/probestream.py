@@ -90,6 +90,14 @@ class VcpuSample:
 
 
 @dataclass(frozen=True)
+class FileSample:
+    """A watched file as one sample found it; `value` is empty where the file is."""
+
+    path: str
+    value: str
+
+
+@dataclass(frozen=True)
 class Sample:
     """One whole sample. `end_offset` is the number of bytes of the stream up to and with its last line."""
 
@@ -101,6 +109,7 @@ class Sample:
     cpus: tuple[CpuTimes, ...] = ()
     tasks: tuple[TaskSample, ...] = ()
     vcpus: tuple[VcpuSample, ...] = ()
+    files: tuple[FileSample, ...] = ()
 
     @property
     def t_ns(self) -> int:
@@ -179,6 +188,7 @@ class _Open:
     cpus: list[CpuTimes] = field(default_factory=list)
     tasks: list[TaskSample] = field(default_factory=list)
     vcpus: list[VcpuSample] = field(default_factory=list)
+    files: list[FileSample] = field(default_factory=list)
 
 
 class _Parser:
@@ -192,7 +202,12 @@ class _Parser:
         self._arrivals: list[Arrival] = []
         self._gone: list[Gone] = []
         self._dropped = 0
-        inside: dict[str, Callable[[list[str]], None]] = {"k": self._cpu, "w": self._task, "v": self._vcpu}
+        inside: dict[str, Callable[[list[str]], None]] = {
+            "k": self._cpu,
+            "w": self._task,
+            "v": self._vcpu,
+            "f": self._file,
+        }
         outside: dict[str, Callable[[list[str]], None]] = {
             "b": self._begin,
             "d": self._drop,
@@ -249,7 +264,7 @@ class _Parser:
         sample = self._open
         if sample is None or sample.seq != seq or t1_ns < sample.t0_ns:
             raise _DamageError("ends no sample that has begun")
-        parts = tuple(sample.cpus), tuple(sample.tasks), tuple(sample.vcpus)
+        parts = tuple(sample.cpus), tuple(sample.tasks), tuple(sample.vcpus), tuple(sample.files)
         self._samples.append(Sample(seq, sample.t0_ns, t1_ns, probe_cpu_ns, end_offset, *parts))
         self._open = None
 
@@ -266,6 +281,14 @@ class _Parser:
         load, *numbers, affinity = words
         task, tid, work, vcpu = _numbers(numbers, 4)
         self._need_open().tasks.append(TaskSample(load, task, tid, work, vcpu, affinity))
+
+    def _file(self, words: list[str]) -> None:
+        self._need_side("guest")
+        path, *value = words
+        if not path.startswith("/") or not value:
+            raise _DamageError("is no line of a watched file")
+        text = " ".join(value)
+        self._need_open().files.append(FileSample(path, "" if text == "-" else text))
 
     def _vcpu(self, words: list[str]) -> None:
         self._need_side("host")

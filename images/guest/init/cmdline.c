@@ -66,6 +66,8 @@ static bool parse_word(struct settings *settings, const char *word)
 		return parse_interval(settings, value);
 	if (strncmp(word, "lab.role=", 9) == 0)
 		return parse_role(settings, value);
+	if (strncmp(word, "lab.watch=", 10) == 0)
+		return *value == '/' && copy_value(settings->watch, sizeof(settings->watch), value);
 	if (strncmp(word, "lab.root=", 9) == 0)
 		return *value == '/' && copy_value(settings->root, sizeof(settings->root), value);
 	return false; /* a misspelt word must not go unnoticed */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the kernel's command line tells the init: lab.name= lab.ip= lab.interval_ms= lab.role= lab.root= */
+/* What the kernel's command line tells the init: lab.name= lab.ip= lab.interval_ms= lab.role= lab.root= lab.watch= */
 #ifndef CMDLINE_H
 #define CMDLINE_H
 
@@ -14,6 +14,7 @@ struct settings {
 	char interval_ms[16];	/* "100" where none is given */
 	char role[16];		/* guest or host */
 	char root[128];		/* block device of the root image; /dev/vda */
+	char watch[1024];	/* paths of files the probe watches, with commas between; "" for none */
 };
 
 /*

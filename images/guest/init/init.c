@@ -4,7 +4,7 @@
  *
  * It mounts the shared read-only image under a tmpfs, sets name and address, runs /lab/start of the image and
  * then reaps children until it is told to end (SIGTERM, SIGUSR1, SIGUSR2, or ctrl-alt-del as SIGINT). The
- * start script finds LAB_NAME, LAB_IP, LAB_INTERVAL_MS and LAB_ROLE in its environment. Where something goes
+ * start script finds LAB_NAME, LAB_IP, LAB_INTERVAL_MS, LAB_ROLE and LAB_WATCH in its environment. Where something goes
  * wrong, and where the start script fails, the machine says so on its console and switches itself off: a
  * guest that is gone is noticed at once, one that hangs is waited for.
  */
@@ -45,6 +45,7 @@ static void export_settings(const struct settings *settings)
 	setenv("LAB_IP", settings->ip, 1);
 	setenv("LAB_INTERVAL_MS", settings->interval_ms, 1);
 	setenv("LAB_ROLE", settings->role, 1);
+	setenv("LAB_WATCH", settings->watch, 1);
 }
 
 static pid_t run_start(const sigset_t *unblocked)

@@ -16,8 +16,8 @@ int main(int argc, char **argv)
 		printf("wrong %s\n", wrong);
 		return 1;
 	}
-	printf("name %s\nip %s\naddress %08x\nnetmask %08x\ninterval_ms %s\nrole %s\nroot %s\n", settings.name,
+	printf("name %s\nip %s\naddress %08x\nnetmask %08x\ninterval_ms %s\nrole %s\nroot %s\nwatch %s\n", settings.name,
 	       settings.ip, ntohl(settings.address), ntohl(settings.netmask), settings.interval_ms, settings.role,
-	       settings.root);
+	       settings.root, settings.watch);
 	return 0;
 }

@@ -60,6 +60,16 @@ def test_host_stream_becomes_data() -> None:
     assert stream.arrivals[0].offset == 71 and stream.gone[0].t_ns == 2700
 
 
+def test_watched_files_become_data() -> None:
+    line = b"f /sys/devices/system/cpu/paravirt 2-3,5\nf /sys/a two words\nf /sys/b -\n"
+    sample = parse_stream(GUEST.replace(b"w busy", line + b"w busy")).samples[0]
+    assert [(one.path, one.value) for one in sample.files] == [
+        ("/sys/devices/system/cpu/paravirt", "2-3,5"),
+        ("/sys/a", "two words"),
+        ("/sys/b", ""),
+    ]
+
+
 def test_columns_that_a_newer_kernel_adds_are_left_out() -> None:
     longer = GUEST.replace(b"k cpu0 10 1 2 300 4 5 6 7 8 9\n", b"k cpu0 10 1 2 300 4 5 6 7 8 9 10 11\n")
     assert parse_stream(longer).samples[0].cpus == parse_stream(GUEST).samples[0].cpus
@@ -75,6 +85,9 @@ def test_columns_that_a_newer_kernel_adds_are_left_out() -> None:
         (b"k cpu0 10", b"k cpu0 1x", "'1x' is not a number"),
         (b" 8 9\nw", b"\nw", "no CPU's line"),
         (b"w busy 0", b"z busy 0", "unknown kind"),
+        (b"w busy 0 51 1857 1 0-1\n", b"f /sys/a\n", "no line of a watched file"),
+        (b"w busy 0 51 1857 1 0-1\n", b"f sys/a 1\n", "no line of a watched file"),
+        (b"m 2600 a mark", b"f /sys/a 1\nm 2600 a mark", "outside of a sample"),
         (b"w busy 0", b"w busy", "3 numbers where 4"),
         (b"w busy 0 51 1857 1 0-1\n", b"v g 0 1 1 1 1 1 1 1 1\n", "belongs to a host's stream"),
         (b"e 0 2500 99\n", b"", "inside of a sample"),

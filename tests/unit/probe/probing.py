@@ -51,6 +51,15 @@ class HostProbe:
         self._read()
         return next((event for event in self.events if event.startswith(start)), None)
 
+    def find_after(self, count: int, start: str) -> str | None:
+        """The first event after the first `count` that begins with `start`, or None."""
+        self._read()
+        return next((event for event in self.events[count:] if event.startswith(start)), None)
+
+    def drain(self) -> None:
+        """Read all that was said so far."""
+        self._read()
+
     def _read(self) -> None:
         assert self.process.stdout is not None
         fd = self.process.stdout.fileno()

@@ -16,6 +16,7 @@ def parse(built: Path, cmdline: str) -> tuple[int, str]:
 
 def test_everything_said(built: Path) -> None:
     words = "lab.name=guest1 lab.ip=10.77.3.4/22 lab.interval_ms=10 lab.role=host lab.root=/dev/vdb"
+    words += " lab.watch=/sys/a,/sys/b"
     code, said = parse(built, f"console=hvc0 quiet {words} panic=-1\n")
     assert code == 0
     assert dict(line.split(" ", 1) for line in said.splitlines()) == {
@@ -26,6 +27,7 @@ def test_everything_said(built: Path) -> None:
         "interval_ms": "10",
         "role": "host",
         "root": "/dev/vdb",
+        "watch": "/sys/a,/sys/b",
     }
 
 
@@ -33,7 +35,7 @@ def test_defaults(built: Path) -> None:
     code, said = parse(built, "quiet")
     assert code == 0
     assert "name guest\nip \naddress 00000000" in said
-    assert "interval_ms 100\nrole guest\nroot /dev/vda" in said
+    assert "interval_ms 100\nrole guest\nroot /dev/vda\nwatch \n" in said
 
 
 @pytest.mark.parametrize(
@@ -48,6 +50,8 @@ def test_defaults(built: Path) -> None:
         "lab.interval_ms=ten",
         "lab.role=spectator",
         "lab.root=vda",
+        "lab.watch=sys/a",
+        "lab.watch=",
         "lab.name=",
         "lab.name=" + "x" * 64,
         "lab.naem=guest1",

@@ -161,6 +161,49 @@ def test_loads_come_and_go(spawn: Spawn, pvprobe: Path, pvspin: Path, fifo: Path
     assert {task.vcpu for task in seen} == {0}
 
 
+def changes(stream: ProbeStream, path: Path) -> list[str]:
+    """What a watched file held, without what was only told again."""
+    told = [one.value for sample in stream.samples for one in sample.files if one.path == str(path)]
+    return [value for i, value in enumerate(told) if i == 0 or told[i - 1] != value]
+
+
+def test_watched_files_are_told_when_they_change_and_now_and_then(
+    spawn: Spawn, pvprobe: Path, fifo: Path, tmp_path: Path
+) -> None:
+    mask, late = tmp_path / "mask", tmp_path / "late"
+    mask.write_text("\n")
+    start(spawn, pvprobe, fifo, 10, "--watch", f"{mask},{late},{tmp_path}/never")
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    data = drain(fd, 0.5)
+    for value in ("3", "2-3"):
+        mask.write_text(value + "\n")
+        data += drain(fd, 0.3)
+    late.write_text("two\nlines \n\n")
+    data += drain(fd, 1.2)
+    os.close(fd)
+    stream = parse_stream(data)
+    assert changes(stream, mask) == ["", "3", "2-3"]
+    assert changes(stream, late) == ["two lines"]
+    told = [sample.seq for sample in stream.samples if any(one.path == str(mask) for one in sample.files)]
+    assert {seq for seq in told if seq % 50 == 0} == set(range(0, stream.samples[-1].seq + 1, 50))
+    assert len(told) < len(stream.samples) / 10
+    assert {one.path for sample in stream.samples for one in sample.files} == {str(mask), str(late)}
+
+
+def test_a_change_is_seen_by_the_next_sample(spawn: Spawn, pvprobe: Path, fifo: Path, tmp_path: Path) -> None:
+    mask = tmp_path / "mask"
+    mask.write_text("0\n")
+    start(spawn, pvprobe, fifo, 20, "--watch", str(mask))
+    fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    data = drain(fd, 0.5)
+    changed_ns = time.monotonic_ns()
+    mask.write_text("1\n")
+    stream = parse_stream(data + drain(fd, 0.9))
+    os.close(fd)
+    seen = next(s.t0_ns for s in stream.samples if any(one.value == "1" for one in s.files))
+    assert 0 <= seen - changed_ns < 60_000_000
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

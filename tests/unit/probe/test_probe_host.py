@@ -165,6 +165,84 @@ def test_commands(host_probe: HostProbe, tmp_path: Path) -> None:
     assert host_probe.process.wait(10) == 0
 
 
+def ask(probe: HostProbe) -> list[list[str]]:
+    """The lines of one answer to `state`, without its end."""
+    before = len(probe.events)
+    probe.say("state")
+    wait_until("the end of the answer", lambda: probe.find_after(before, "state-end ") is not None)
+    return [line.split() for line in probe.events[before:] if not line.startswith("state-end")]
+
+
+def test_state_without_guests_is_an_end(host_probe: HostProbe) -> None:
+    host_probe.wait_event("hello ")
+    assert ask(host_probe) == []
+    assert int(host_probe.wait_event("state-end ").split()[1]) <= time.monotonic_ns()
+
+
+def test_state_has_the_threads_of_the_last_sample(
+    host_probe: HostProbe, spawn: Spawn, emulator: Callable[[Spawn, float], Path]
+) -> None:
+    host_probe.say(f"guest g1 {emulator(spawn, 30)} - - -")
+    wait_until("both threads", lambda: len(ask(host_probe)) == 2)
+    lines = {int(words[2]): words for words in ask(host_probe)}
+    assert {words[0] for words in lines.values()} == {"state-vcpu"} and set(lines) == {0, 1}
+    assert time.monotonic_ns() - int(lines[0][3]) < 500_000_000
+    stream = host_probe.end()
+    sampled = {
+        (vcpu.vcpu, vcpu.t_ns): (vcpu.run_ns, vcpu.delay_ns) for one in stream.samples for vcpu in one.vcpus
+    }
+    for vcpu, (_, _, _, t_ns, run_ns, delay_ns) in lines.items():
+        assert sampled[vcpu, int(t_ns)] == (int(run_ns), int(delay_ns))
+
+
+def test_state_has_the_steal_of_the_last_whole_sample(
+    host_probe: HostProbe,
+    port: socket.socket,
+    spawn: Spawn,
+    emulator: Callable[[Spawn, float], Path],
+    tmp_path: Path,
+) -> None:
+    host_probe.say(f"guest g1 {emulator(spawn, 30)} {tmp_path}/port {tmp_path}/copy -")
+    first = b"b 0 10\nk cpu0 1 2 3 4 5 6 7 8 9 10\nk cpu12 1 2 3 4 5 6 7 25 9 10 11\ne 0 20 5\n"
+    task = b"w busy 0 51 1857 1 " + b"0," * 400 + b"0\n"
+    second = b"b 1 110\nf /sys/a 3\nk cpu0 1 2 3 4 5 6 7 9 9 10\n" + task + b"e 1 130 5\n"
+    with closing(port.accept()[0]) as guest:
+
+        def send(data: bytes, length: int) -> None:
+            guest.sendall(data)
+            wait_until("the copy", lambda: (tmp_path / "copy").stat().st_size == length)
+
+        def steal() -> list[tuple[int, ...]]:
+            lines = [words for words in ask(host_probe) if words[0] == "state-steal"]
+            assert all(0 < time.monotonic_ns() - int(words[3]) < 10**10 for words in lines)
+            return [(int(words[2]), int(words[4]), int(words[5])) for words in lines]
+
+        send(HELLO, len(HELLO))
+        assert steal() == []
+        send(first[:-4], len(HELLO + first) - 4)
+        assert steal() == [], "half a sample is none"
+        send(first[-4:], len(HELLO + first))
+        assert steal() == [(0, 15, 80_000_000), (12, 15, 250_000_000)]
+        send(second, len(HELLO + first + second))
+        assert steal() == [(0, 120, 90_000_000)], "a CPU without a line is offline"
+
+
+def test_an_answer_that_nobody_reads_does_not_stop_the_sampling(
+    pvprobe: Path, tmp_path: Path, spawn: Spawn, emulator: Callable[[Spawn, float], Path]
+) -> None:
+    with start_host_probe(pvprobe, tmp_path / "host.stream", interval_ms=20) as probe:
+        probe.say(f"guest g1 {emulator(spawn, 30)} - - -")
+        for _ in range(2000):  # several times what a pipe holds
+            probe.say("state")
+        time.sleep(1)
+        before = len(parse_stream((tmp_path / "host.stream").read_bytes()).samples)
+        time.sleep(2.2)
+        after = len(parse_stream((tmp_path / "host.stream").read_bytes()).samples)
+        assert after - before > 60
+        probe.drain()
+        assert ask(probe), "it answers again as soon as somebody listens"
+
+
 def test_end_of_stdin_ends_it_and_loses_nothing(host_probe: HostProbe) -> None:
     host_probe.wait_event("hello ")
     time.sleep(0.5)
