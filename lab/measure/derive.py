@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from lab.errors import RecordingError
+from lab.measure.boots import GuestBoot, boot_at, restart_times, split_boots
 from lab.measure.clock import Exchange, match_clocks
 from lab.measure.doubts import (
     COVERAGE_PCT,
@@ -60,6 +61,7 @@ class RecordingLike(Protocol):
     def host_stream(self) -> bytes: ...
     def outer_stream(self) -> bytes: ...
     def guest_stream(self, node: str) -> bytes: ...
+    def earlier_guest_streams(self, node: str) -> Sequence[bytes]: ...
 
 
 def measure_recording(recording: RecordingLike, plan: LabPlan) -> Measurements:
@@ -101,10 +103,17 @@ class _Derivation:
         self._recording = recording
         self._plan = plan
         self._events = recording.events()
-        self._guests = {node.name: self._parse_guest(node.name) for node in plan.nodes}
+        self._restarts = {node.name: restart_times(self._events, node.name) for node in plan.nodes}
+        self._boots = {node.name: self._split(node.name) for node in plan.nodes}
 
-    def _parse_guest(self, node: str) -> ProbeStream:
-        return _parse(self._recording.guest_stream(node), f"guests/{node}/probe.stream", "guest")
+    def _split(self, node: str) -> tuple[GuestBoot, ...]:
+        """The starts of a node: one, unless it was started anew."""
+        earlier = [
+            _parse(data, f"guests/{node}/boots/{number}/probe.stream", "guest")
+            for number, data in enumerate(self._recording.earlier_guest_streams(node))
+        ]
+        last = _parse(self._recording.guest_stream(node), f"guests/{node}/probe.stream", "guest")
+        return split_boots((*earlier, last), self._host, self._restarts[node])
 
     @cached_property
     def _host(self) -> ProbeStream:
@@ -116,11 +125,11 @@ class _Derivation:
 
     @cached_property
     def _threads(self) -> dict[tuple[str, int], VcpuThread]:
-        return vcpu_threads(self._host)
+        return vcpu_threads(self._host, self._restarts)
 
     @cached_property
-    def _kvm(self) -> dict[tuple[str, int], Series]:
-        return kvm_series(self._recording.kvm_stats())
+    def _kvm(self) -> dict[tuple[str, int], tuple[Series, ...]]:
+        return kvm_series(self._recording.kvm_stats(), self._restarts)
 
     def measurements(self) -> Measurements:
         vcpus: list[VcpuWindow] = []
@@ -136,7 +145,9 @@ class _Derivation:
             vcpus=tuple(vcpus),
             tasks=tuple(tasks),
             affinities=tuple(
-                one for name, stream in self._guests.items() for one in task_affinities(name, stream)
+                one
+                for name, boots in self._boots.items()
+                for one in task_affinities(name, [boot.guest for boot in boots])
             ),
             clocks=self._clocks(),
             retries=tuple(_retry_text(event) for event in self._events if event.kind == "retry"),
@@ -204,20 +215,25 @@ class _Derivation:
         return tuple(match for match in matches if match is not None)
 
     def _match(self, node: NodePlan) -> ClockMatch | None:
-        return match_clocks(node.name, self._guests[node.name], self._host, self._exchanges(node.name))
+        """Of its last start: the clock that it has now."""
+        boot = self._boots[node.name][-1]
+        return match_clocks(node.name, boot.guest, boot.host, self._exchanges(node.name, boot))
 
     def _match_near(self, node: str, phase: _Phase) -> ClockMatch | None:
         """The clock as it stood around the phase: a badly calibrated one drifts over a whole recording."""
+        boot = boot_at(self._boots[node], phase.start_ns)
         near = (phase.start_ns - CLOCK_MARGIN_NS, phase.end_ns + CLOCK_MARGIN_NS)
         exchanges = [
-            one for one in self._exchanges(node) if near[0] <= one.host_t0_ns and one.host_t1_ns <= near[1]
+            one
+            for one in self._exchanges(node, boot)
+            if near[0] <= one.host_t0_ns and one.host_t1_ns <= near[1]
         ]
-        return match_clocks(node, self._guests[node], self._host, exchanges, near)
+        return match_clocks(node, boot.guest, boot.host, exchanges, near)
 
     def _clock_near(self, node: str, t_ns: int) -> ClockMatch | None:
-        return self._match_near(node, _Phase("", t_ns, t_ns, None)) if node in self._guests else None
+        return self._match_near(node, _Phase("", t_ns, t_ns, None)) if node in self._boots else None
 
-    def _exchanges(self, node: str) -> list[Exchange]:
+    def _exchanges(self, node: str, boot: GuestBoot) -> list[Exchange]:
         names = ("host_t0_ns", "guest_t0_ns", "guest_t1_ns", "host_t1_ns")
         return [
             Exchange(*(event.data[name] for name in names))
@@ -225,6 +241,7 @@ class _Derivation:
             if event.kind == "knob"
             and event.data.get("node") == node
             and all(event.data.get(n) for n in names)
+            and boot.holds(event.data["host_t0_ns"], event.data["host_t1_ns"])
         ]
 
     # ---- one node in one phase
@@ -236,7 +253,8 @@ class _Derivation:
                 phase.start_ns, phase.end_ns, None, (f"guest side missing: {node} was not heard",)
             )
         offset_ns = clock.offset_ns
-        guest = cut_stretch(self._guests[node], phase.start_ns - offset_ns, phase.end_ns - offset_ns)
+        stream = boot_at(self._boots[node], phase.start_ns).guest
+        guest = cut_stretch(stream, phase.start_ns - offset_ns, phase.end_ns - offset_ns)
         if guest is None:
             missing = f"guest side missing: no samples of {node} in the window"
             return _Stretch(phase.start_ns, phase.end_ns, None, (missing,))
@@ -252,7 +270,7 @@ class _Derivation:
         thread = self._threads.get((node, vcpu))
         host = None if thread is None else thread.growth(stretch.start_ns, stretch.end_ns)
         steal_ns = None if stretch.guest is None else stretch.guest.steal_ns(vcpu)
-        kvm = _kvm_growth(self._kvm.get((node, vcpu)), stretch.start_ns, stretch.end_ns)
+        kvm = _kvm_growth(self._kvm.get((node, vcpu), ()), stretch.start_ns, stretch.end_ns)
         window = VcpuWindow(
             node=node,
             vcpu=vcpu,
@@ -320,9 +338,15 @@ def _side_doubts(
     return tuple(doubts)
 
 
-def _kvm_growth(series: Series | None, start_ns: int, end_ns: int) -> tuple[int | None, int | None]:
-    """Growth of KVM_COUNTERS; reads that reach nearly over the stretch are scaled to the whole of it."""
-    if series is None or not series.times_ns:
+def _kvm_growth(several: Sequence[Series], start_ns: int, end_ns: int) -> tuple[int | None, int | None]:
+    """Growth of KVM_COUNTERS in the start that the stretch lies in; (None, None) where they were not read."""
+    grown = (_kvm_growth_of(series, start_ns, end_ns) for series in several)
+    return next((one for one in grown if one[0] is not None), (None, None))
+
+
+def _kvm_growth_of(series: Series, start_ns: int, end_ns: int) -> tuple[int | None, int | None]:
+    """Reads that reach nearly over the stretch are scaled to the whole of it."""
+    if not series.times_ns:
         return (None, None)
     first_ns, last_ns = max(start_ns, series.times_ns[0]), min(end_ns, series.times_ns[-1])
     if last_ns <= first_ns or 100 * (last_ns - first_ns) < COVERAGE_PCT * (end_ns - start_ns):

@@ -85,11 +85,12 @@ def task_windows(node: str, phase: str, stretch: GuestStretch) -> tuple[TaskWind
     return tuple(windows)
 
 
-def task_affinities(node: str, stream: ProbeStream) -> tuple[TaskAffinity, ...]:
-    """Every affinity of every task over the whole stream."""
+def task_affinities(node: str, streams: Sequence[ProbeStream]) -> tuple[TaskAffinity, ...]:
+    """Every affinity of every task over all streams of the guest, one for each of its starts."""
+    samples = [sample for stream in streams for sample in stream.samples]
     return tuple(
         TaskAffinity(node, load, task, _unique(one.affinity for _, one in seen))
-        for (load, task), seen in sorted(_by_task(stream.samples).items())
+        for (load, task), seen in sorted(_by_task(samples).items())
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from lab.measure.probestream import ProbeStream, VcpuSample
-from lab.measure.series import Series, series_of
+from lab.measure.series import Series, series_of, split_at
 
 
 @dataclass(frozen=True)
@@ -24,32 +25,48 @@ class ThreadCounters:
 
 @dataclass(frozen=True)
 class VcpuThread:
-    """The readings of one vCPU's thread; of the last one where a guest was started anew."""
+    """The readings of one vCPU's thread: of its last one, and of those before where the guest was started anew."""
 
     series: Series
+    earlier: tuple[Series, ...] = ()
 
     def growth(self, start_ns: int, end_ns: int) -> ThreadCounters | None:
-        """Growth between two times of the host's clock; None where the readings do not reach."""
-        if not (self.series.covers(start_ns) and self.series.covers(end_ns)):
-            return None
-        return ThreadCounters(*self.series.growth(start_ns, end_ns))
+        """Growth between two times of the host's clock; None where the readings of no thread reach."""
+        series = covering((*self.earlier, self.series), start_ns, end_ns)
+        return None if series is None else ThreadCounters(*series.growth(start_ns, end_ns))
 
 
-def vcpu_threads(stream: ProbeStream) -> dict[tuple[str, int], VcpuThread]:
+def covering(several: Iterable[Series], start_ns: int, end_ns: int) -> Series | None:
+    """The series that reaches over both times; None where none does."""
+    return next((one for one in several if one.covers(start_ns) and one.covers(end_ns)), None)
+
+
+#: When guests were ended to be started anew (lab.measure.boots), by their names.
+Restarts = Mapping[str, Sequence[int]]
+
+
+def vcpu_threads(
+    stream: ProbeStream, restarts: Restarts = MappingProxyType({})
+) -> dict[tuple[str, int], VcpuThread]:
     """The vCPU threads of every guest in a host's stream, by guest and vCPU number."""
     seen: dict[tuple[str, int], list[VcpuSample]] = {}
     for sample in stream.samples:
         for vcpu in sample.vcpus:
             seen.setdefault((vcpu.guest, vcpu.vcpu), []).append(vcpu)
-    return {key: _thread(readings) for key, readings in seen.items()}
+    return {key: _threads(readings, restarts.get(key[0], ())) for key, readings in seen.items()}
 
 
-def _thread(readings: Sequence[VcpuSample]) -> VcpuThread:
+def _threads(readings: Sequence[VcpuSample], restarts_ns: Sequence[int]) -> VcpuThread:
+    *earlier, last = (_thread(part) for part in split_at(readings, lambda one: one.t_ns, restarts_ns) if part)
+    return VcpuThread(last, tuple(earlier))
+
+
+def _thread(readings: Sequence[VcpuSample]) -> Series:
+    """Those of the last thread, which is the one that lived on: a guest may be lost while it boots."""
     same = [one for one in readings if one.tid == readings[-1].tid]
-    series = series_of(
+    return series_of(
         [(one.t_ns, (one.run_ns, one.delay_ns, one.slices, one.voluntary, one.involuntary)) for one in same]
     )
-    return VcpuThread(series)
 
 
 class KvmReading(Protocol):
@@ -71,8 +88,10 @@ class KvmReading(Protocol):
 KVM_COUNTERS = ("preemption_reported", "preemption_other")
 
 
-def kvm_series(readings: Iterable[KvmReading]) -> dict[tuple[str, int], Series]:
-    """KVM_COUNTERS over time, by node and vCPU; a reading that lacks one of them is left out."""
+def kvm_series(
+    readings: Iterable[KvmReading], restarts: Restarts = MappingProxyType({})
+) -> dict[tuple[str, int], tuple[Series, ...]]:
+    """KVM_COUNTERS over time, by node and vCPU, a series for each start; a reading that lacks one is left out."""
     found: dict[tuple[str, int], list[tuple[int, tuple[int, ...]]]] = {}
     for reading in readings:
         values = [_kvm_counter(reading.counters, name) for name in KVM_COUNTERS]
@@ -80,7 +99,10 @@ def kvm_series(readings: Iterable[KvmReading]) -> dict[tuple[str, int], Series]:
         if len(whole) == len(values):
             middle_ns = (reading.t0_ns + reading.t1_ns) // 2
             found.setdefault((reading.node, reading.vcpu), []).append((middle_ns, whole))
-    return {key: series_of(values) for key, values in found.items()}
+    return {
+        key: tuple(map(series_of, split_at(values, lambda one: one[0], restarts.get(key[0], ()))))
+        for key, values in found.items()
+    }
 
 
 def _kvm_counter(counters: Mapping[str, int], name: str) -> int | None:

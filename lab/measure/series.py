@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
+
+_Reading = TypeVar("_Reading")
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,13 @@ def series_of(readings: Sequence[tuple[int, tuple[int, ...]]]) -> Series:
             times.append(t_ns)
             values.append(counters)
     return Series(tuple(times), tuple(values))
+
+
+def split_at(
+    readings: Iterable[_Reading], when_ns: Callable[[_Reading], int], edges_ns: Sequence[int]
+) -> tuple[list[_Reading], ...]:
+    """The readings before the first edge, between each two, and after the last: one list more than edges."""
+    groups: tuple[list[_Reading], ...] = tuple([] for _ in range(len(edges_ns) + 1))
+    for reading in readings:
+        groups[bisect_right(edges_ns, when_ns(reading))].append(reading)
+    return groups

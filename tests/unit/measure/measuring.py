@@ -36,13 +36,14 @@ class FakeKvm:
 
 @dataclass(frozen=True)
 class FakeRecording:
-    """What derive reads; `guests` maps a node to its bytes."""
+    """What derive reads; `guests` maps a node to its bytes, `earlier` to those of its earlier starts."""
 
     event_list: Sequence[FakeEvent] = ()
     guests: Mapping[str, bytes] = field(default_factory=dict)
     host: bytes = b""
     outer: bytes = b""
     kvm: Sequence[FakeKvm] = ()
+    earlier: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
 
     def events(self) -> Sequence[FakeEvent]:
         return self.event_list
@@ -58,6 +59,9 @@ class FakeRecording:
 
     def guest_stream(self, node: str) -> bytes:
         return self.guests.get(node, b"")
+
+    def earlier_guest_streams(self, node: str) -> Sequence[bytes]:
+        return self.earlier.get(node, ())
 
 
 @dataclass(frozen=True)
