@@ -113,7 +113,10 @@ class LibvirtHypervisor:
         """KVM's own counters, which libvirt reads from the kernel's binary statistics (`virsh domstats --vcpu`)."""
         with translated(f"reading statistics of {domain}"):
             found = self._connection.lookupByName(domain)
-            ((_, stats),) = self._connection.domainListGetStats([found], libvirt.VIR_DOMAIN_STATS_VCPU)
+            answers = self._connection.domainListGetStats([found], libvirt.VIR_DOMAIN_STATS_VCPU)
+        if not answers:  # libvirt leaves out what ended since it was found
+            raise LabFailure(f"reading statistics of {domain}: it has just ended")
+        ((_, stats),) = answers
         counters: dict[int, dict[str, int]] = {}
         for key, value in stats.items():
             match = re.fullmatch(r"vcpu\.(\d+)\.(\w+)\.sum", key)

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import TypeVar
 
+from lab.errors import LabFailure, Lost
 from lab.plan.labplan import KnobSetting, LoadPlan, PhasePlan
 from lab.recording import KvmStats
 from lab.run.guestctl import start_load, stop_load, write_knob
@@ -17,6 +19,9 @@ from lab.units import format_seconds
 #: A guest's samples leave it up to half a second after they were taken (images/probe/STREAM.md), and the host's
 #: side must reach beyond the end of a window to be known at it.
 DELIVERY_S = 1.0
+
+#: The probe on the host notices a guest's end at once; its word has to come from there.
+_NEWS_S = 2.0
 
 _OnNode = TypeVar("_OnNode", KnobSetting, LoadPlan)
 
@@ -117,13 +122,26 @@ class PhaseRunner:
 
     def _read_stats(self) -> None:
         t0 = self._lab.watch.mark("kvm-stats")
-        counters = {
-            node.name: self._lab.host.hypervisor.kvm_counters(node.domain) for node in self._lab.plan.nodes
-        }
+        with self._death_first():
+            counters = {
+                node.name: self._lab.host.hypervisor.kvm_counters(node.domain)
+                for node in self._lab.plan.nodes
+            }
         t1 = self._lab.watch.mark("kvm-stats-read")
         for node, vcpus in counters.items():
             for vcpu, values in vcpus.items():
                 self._keep_stats(KvmStats(t0, t1, node, vcpu, values))
+
+    @contextmanager
+    def _death_first(self) -> Iterator[None]:
+        """libvirt may know of a guest's end before the host's probe has told it: wait for the news, and raise that."""
+        try:
+            yield
+        except Lost:
+            raise
+        except LabFailure:
+            self._lab.watch.sleep(_NEWS_S)
+            raise
 
 
 def _by_node(items: Sequence[_OnNode]) -> dict[str, list[_OnNode]]:

@@ -106,3 +106,21 @@ def test_connection_breaks_at_every_call(tmp_path, index):
     assert error is None or isinstance(error, LabError), error
     collect_orphans(bench.records, bench.reopen, bench.narrator)
     assert_clean(bench)
+
+
+class GuestDyingWorld(FakeWorld):
+    """A world in which a guest of the lab dies just before the call that the fault names."""
+
+    def _fail(self, fault: Fault) -> None:  # type: ignore[override]
+        for guest in [one for name, one in self.guests.items() if name != "foreign"][:1]:
+            self.kill_guest(guest)
+        self.fault = None
+
+
+@AT_EVERY_CALL
+def test_guest_dies_before_every_call(tmp_path, index):
+    """What fails then is the environment, whichever call meets it first."""
+    bench = Bench(tmp_path, GuestDyingWorld())
+    error = run_with(bench, Fault(index, LabFailure("injected")))
+    assert error is None, error
+    assert_clean(bench)
