@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Files of knob definitions: the shipped ones, and a user's own on top. Pure over texts, but for `read_`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lab.errors import InputError, KnobFileError, Problem
+from lab.knobs.model import Registry
+from lab.knobs.registry import EMPTY, GENERIC, OWN, extend
+from lab.knobs.spec import NAME_RULES, KnobFileSpec
+from lab.strictyaml.decode import Format, decode, read_text
+from lab.strictyaml.findings import Finding
+
+KNOB_FORMAT = Format(
+    what="knob file",
+    model=KnobFileSpec,
+    error=KnobFileError,
+    hint="`lab schema --knobs` prints the format",
+    needed="version and knobs",
+    example="give the path of a file of knob definitions, or of a directory of them",
+    rules=NAME_RULES,
+)
+
+_SHIPPED = Path(__file__).parent / "data"
+#: The vocabulary: read first, as the generations speak of its knobs.
+_VOCABULARY = "vocabulary.yaml"
+
+
+@dataclass(frozen=True)
+class KnobText:
+    """A file of knob definitions; `path` names it in messages."""
+
+    path: Path
+    text: str
+
+
+def read_knob_texts(path: Path) -> tuple[KnobText, ...]:
+    """The file `path`, or every *.yaml in the directory `path`, by name. Raises InputError."""
+    paths = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    if not paths:
+        raise InputError(f"knob directory {path} has no *.yaml file", "put a file of knob definitions there")
+    return tuple(KnobText(one, read_text(one, KNOB_FORMAT)) for one in paths)
+
+
+@cache
+def shipped_registry() -> Registry:
+    """What the package knows. A constant of the package: the same in every call."""
+    texts = sorted(read_knob_texts(_SHIPPED), key=lambda one: one.path.name != _VOCABULARY)
+    registry = EMPTY
+    for one in texts:
+        registry = add_knob_text(registry, one, shipped=True)
+    return registry
+
+
+def add_knob_text(base: Registry, source: KnobText, *, shipped: bool = False) -> Registry:
+    """`base` with what a file defines. Raises KnobFileError with all of the file's problems."""
+    own = GENERIC if shipped else OWN
+
+    def check(spec: KnobFileSpec) -> list[Finding]:
+        return extend(base, spec, own)[1]
+
+    return extend(base, decode(source.text, source.path, KNOB_FORMAT, check), own)[0]
+
+
+def add_knob_texts(base: Registry, sources: Iterable[KnobText]) -> tuple[Registry, list[Problem]]:
+    """`base` with what all files define, and the problems of those that are left out for them."""
+    problems: list[Problem] = []
+    for source in sources:
+        try:
+            base = add_knob_text(base, source)
+        except KnobFileError as error:
+            problems += error.problems
+    return base, problems
