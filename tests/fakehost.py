@@ -32,6 +32,7 @@ class FakeAgent:
         self._queue: deque[AgentEvent] = deque()
         self._sequence = 0
         self._told: set[str] = set()
+        self._seen: dict[str, list[tuple[str, ...]]] = {}
         world.files[stream] = bytearray(
             f"pvprobe 1 host interval_ms=100 boot_ns={world.now_ns} user_hz=100\n".encode()
         )
@@ -53,10 +54,19 @@ class FakeAgent:
                 self.world.watch_guest(self, words[1], words[3], words[4])
             elif words[0] == "drop" and len(words) == 2:
                 self._drop(words[1])
+            elif words == ["state"]:
+                self._tell_state()
             elif words[0] == "now":
                 self.say("now", str(self.world.now_ns))
             else:
                 self.say("error", "-", "unknown", "command:", *words)
+
+    def _tell_state(self) -> None:
+        for guest in self.world.guests.values():
+            if guest.watched_as is not None:
+                for line in (*self._seen.get(guest.domain, ()), *guest.delivered):
+                    self.say(*line)
+        self.say("state-end", str(self.world.now_ns))
 
     def _drop(self, name: str) -> None:
         watched = [guest for guest in self.world.guests.values() if guest.watched_as == name]
@@ -96,10 +106,22 @@ class FakeAgent:
         write(self.stream, ("".join(lines) + f"e {self._sequence} {now_ns + 9000} 77\n").encode())
         self._sequence += 1
         for guest in watched:
+            self._seen[guest.domain] = [self._vcpu_seen(guest, vcpu) for vcpu in range(len(guest.pins))]
             if guest.ready:
                 write(guest.stream, self._guest_sample(guest).encode())
+                guest.delivered = [self._steal_seen(guest, vcpu) for vcpu in range(len(guest.pins))]
                 arrived = len(self.world.files[guest.stream])
                 write(self.stream, f"a {guest.watched_as} {now_ns + 1_000_000} {arrived}\n".encode())
+
+    def _vcpu_seen(self, guest: FakeGuest, vcpu: int) -> tuple[str, ...]:
+        run_ns, delay_ns = int(guest.run_ns[vcpu]), int(guest.delay_ns[vcpu])
+        numbers = (vcpu, self.world.now_ns + 1000, run_ns, delay_ns)
+        return "state-vcpu", str(guest.watched_as), *map(str, numbers)
+
+    def _steal_seen(self, guest: FakeGuest, vcpu: int) -> tuple[str, ...]:
+        arrived_ns, guest_ns = self.world.now_ns + 1_000_000, self.world.now_ns - guest.started_ns + 10_000
+        numbers = (vcpu, arrived_ns, guest_ns, int(guest.steal_ns[vcpu]) // 10_000_000 * 10_000_000)
+        return "state-steal", str(guest.watched_as), *map(str, numbers)
 
     def _thread(self, guest: FakeGuest, vcpu: int) -> str:
         now_ns = self.world.now_ns

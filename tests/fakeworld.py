@@ -116,6 +116,7 @@ class FakeGuest:
     ready: bool = False
     sequence: int = 0
     tids: int = 0
+    delivered: list[tuple[str, ...]] = field(default_factory=list)
     lies_pct: float = 0.0
     knobs: dict[str, str] = field(default_factory=dict)
     loads: dict[str, FakeLoad] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 from lab.errors import GuestLost, HostLost, LabFailure, Lost
+from lab.govern.seen import Seen, parse_seen
 from lab.run.ports import Agent, AgentEvent
 
 _MARK_TIMEOUT_S = 30
@@ -94,6 +95,18 @@ class Watch:
             if event.kind == "marked" and event.text.endswith(text):
                 return int(event.words[0])
         raise HostLost(f"the probe on the host did not answer a mark within {_MARK_TIMEOUT_S} s")
+
+    def state(self) -> Seen:
+        """What the probe saw last of every guest. Raises HostLost where it does not answer."""
+        lines: list[tuple[str, tuple[str, ...]]] = []
+        for event in self._inside(_MARK_TIMEOUT_S, "state"):
+            if event.kind in ("state-vcpu", "state-steal"):
+                lines.append((event.kind, event.words))
+            elif event.kind == "state-end":
+                return parse_seen(int(event.words[0]), lines)
+            else:
+                self._take(event)
+        raise HostLost(f"the probe on the host did not tell its state within {_MARK_TIMEOUT_S} s")
 
     def mark_outside(self, text: str) -> int | None:
         """The same on the clock outside of the host VM; None where there is no outside."""

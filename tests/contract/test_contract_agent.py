@@ -88,6 +88,12 @@ def test_it_tells_its_clock(subject):
     assert int(subject.wait_for("now").words[0]) > 0
 
 
+def test_it_tells_what_it_saw_last_and_ends_its_answer(subject):
+    subject.agent.send("state")
+    event = subject.wait_for("state-end")
+    assert len(event.words) == 1 and int(event.words[0]) > 0
+
+
 def test_it_complains_of_what_it_does_not_know(subject):
     subject.agent.send("dance")
     assert "unknown command: dance" in subject.wait_for("error").text

@@ -20,11 +20,15 @@ class ScriptedAgent:
         self.sent: list[str] = []
         self.answers = answers
         self.now_s = 0.0
+        self.state: list[str] = []
 
     def send(self, line: str) -> None:
         self.sent.append(line)
         if line.startswith("mark ") and self.answers:
             self.lines.append(f"marked {1000 + len(self.sent)} {line.removeprefix('mark ')}")
+
+        if line == "state":
+            self.lines += self.state
 
     def events(self, timeout_s: float) -> Iterator[AgentEvent]:
         while self.lines:
@@ -104,6 +108,24 @@ def test_marks_are_told_apart_and_deaths_on_the_way_are_seen():
 def test_a_mark_without_an_answer_is_a_lost_host():
     with pytest.raises(HostLost, match="did not answer a mark"):
         make_watch(ScriptedAgent(answers=False)).mark("x")
+
+
+def test_the_state_is_what_was_seen_last_and_deaths_on_the_way_are_seen():
+    agent = ScriptedAgent("gone guest2 6")
+    agent.state = ["state-vcpu guest1 0 100 60 40", "state-steal guest1 0 99 12 30", "state-end 200"]
+    watch = make_watch(agent)
+    seen = watch.state()
+    assert (seen.t_ns, seen.guests["guest1"].threads[0].run_ns) == (200, 60)
+    assert seen.guests["guest1"].steal.steal_ns == {0: 30}
+    assert watch.death("guest2") is not None
+    assert agent.sent == ["state"]
+
+
+def test_a_state_without_an_end_is_a_lost_host():
+    agent = ScriptedAgent()
+    agent.state = ["state-vcpu guest1 0 100 60 40"]
+    with pytest.raises(HostLost, match="did not tell its state"):
+        make_watch(agent).state()
 
 
 def test_a_guest_that_is_started_again_is_neither_ready_nor_dead():
