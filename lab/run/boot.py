@@ -20,7 +20,7 @@ from lab.plan.domainxml import GuestPaths, render_domain_xml, render_guest_cmdli
 from lab.plan.labplan import LabPlan, NodePlan
 from lab.run.events import Journal
 from lab.run.ports import Host, Launch, Narrator
-from lab.run.watch import Watch
+from lab.run.watch import DELIVERY_S, Watch
 
 #: Boots of one guest before the lab gives up: a guest is lost about once in 30 to 100 boots on a bad emulator.
 BOOT_ATTEMPTS = 3
@@ -184,6 +184,7 @@ class Boot:
         GuestLost where another guest dies meanwhile.
         """
         started = self._monotonic()
+        self._watch.sleep(DELIVERY_S)  # what was sampled until now is still on its way
         for name, parameters in changes.items():
             self._end(name, self._guests[name].of_next_boot(parameters))
         self._boot(list(changes))

@@ -18,8 +18,9 @@ from lab.recording import Event, Recording, RecordingWriter
 from lab.run.experiment import fetch_streams, open_recording
 from lab.run.guestctl import COMMAND_TIMEOUT_S, KnobRefusedError, read_knob
 from lab.run.lab import Lab
-from lab.run.phases import DELIVERY_S, PhaseRunner
+from lab.run.phases import PhaseRunner
 from lab.run.ports import CommandResult, Narrator, Shell
+from lab.run.watch import DELIVERY_S
 
 _CONSOLE_LINES = 25
 #: Losses of a lab after which it is not brought up again: an environment that loses this many is broken.
@@ -148,13 +149,21 @@ class LabSession:
         self._clean_events = len(self._lab.journal.events)
 
     def running_loads(self) -> set[str]:
-        """Names of the loads that were started and not stopped."""
-        running: set[str] = set()
+        """Names of the loads that were started and not stopped, on one node at least."""
+        return {load for load, _ in self._running()}
+
+    def runs_everywhere(self, load: str) -> bool:
+        """Whether a load runs on all its nodes: it ends where a guest is started anew."""
+        nodes = {one.node for one in self._lab.plan.loads if one.name == load}
+        return nodes <= {node for name, node in self._running() if name == load}
+
+    def _running(self) -> set[tuple[str, str]]:
+        running: set[tuple[str, str]] = set()
         for event in self._changes():
             if event.kind == "load-start":
-                running.add(event.data["load"])
+                running.add((event.data["load"], event.data["node"]))
             elif event.kind == "load-stop":
-                running.discard(event.data["load"])
+                running.discard((event.data["load"], event.data["node"]))
         return running
 
     def _changes(self) -> tuple[Event, ...]:
@@ -211,8 +220,8 @@ class LoadHandle:
     name: str
 
     def start(self) -> None:
-        """Start it; returns when its counters can be read. Raises InputError if it runs."""
-        if self.name in self.session.running_loads():
+        """Start it where it does not run; returns when its counters can be read. Raises InputError if it runs."""
+        if self.session.runs_everywhere(self.name):
             raise InputError(f"load {self.name} runs already")
         self.session.change(lambda runner: runner.start_loads([self.name]))
 

@@ -11,14 +11,12 @@ from typing import TypeVar
 from lab.errors import LabFailure, Lost
 from lab.plan.labplan import KnobSetting, LoadPlan, PhasePlan
 from lab.recording import KvmStats
+from lab.run.anew import CommandLines
 from lab.run.guestctl import start_load, stop_load, write_knob
 from lab.run.lab import Lab
 from lab.run.ports import Narrator, Shell
+from lab.run.watch import DELIVERY_S
 from lab.units import format_seconds
-
-#: A guest's samples leave it up to half a second after they were taken (images/probe/STREAM.md), and the host's
-#: side must reach beyond the end of a window to be known at it.
-DELIVERY_S = 1.0
 
 #: The probe on the host notices a guest's end at once; its word has to come from there.
 _NEWS_S = 2.0
@@ -33,6 +31,8 @@ class PhaseRunner:
         self._lab = lab
         self._narrator = narrator
         self._keep_stats = keep_stats
+        self._running: set[tuple[str, str]] = set()
+        self._command_lines = CommandLines(lab)
 
     def run_all(self) -> None:
         """All phases of the plan, and the wait for what was sampled in the last.
@@ -71,7 +71,24 @@ class PhaseRunner:
         self._lab.journal.add(end, "phase", phase=name, start_ns=start, end_ns=end, **outside)
 
     def set_knobs(self, settings: Sequence[KnobSetting]) -> None:
-        """Write knobs, all nodes at the same time, each node's in order, and write down both clocks."""
+        """Set knobs, all nodes at the same time, each node's in order, and write down both clocks.
+
+        Guests with a knob on their command line that changes are started anew first. What was set in them before
+        is set again then; loads that ran in them have ended (lab.run.anew).
+        """
+        started = self._command_lines.set(settings)
+        if started:
+            self._end_loads_of(started)
+        self._write_knobs(self._command_lines.rest(settings, started))
+
+    def _end_loads_of(self, nodes: Sequence[str]) -> None:
+        """Write down that the loads of guests that were started anew are over."""
+        now = self._lab.watch.mark("load-stop")
+        for load, node in sorted(one for one in self._running if one[1] in nodes):
+            self._running.discard((load, node))
+            self._lab.journal.add(now, "load-stop", load=load, node=node)
+
+    def _write_knobs(self, settings: Sequence[KnobSetting]) -> None:
         if not settings:
             return
         before = self._lab.watch.mark("knobs")
@@ -81,6 +98,7 @@ class PhaseRunner:
         )
         after = self._lab.watch.mark("knobs-written")
         for change in chain.from_iterable(changes):
+            self._command_lines.stands(change.setting)
             self._lab.journal.add(
                 after,
                 "knob",
@@ -96,17 +114,23 @@ class PhaseRunner:
             )
 
     def start_loads(self, names: Sequence[str]) -> None:
-        """Start loads by name, on all their nodes at the same time."""
-        self._change_loads(names, "load-start", start_load)
+        """Start loads by name, at the same time on all their nodes where they do not run."""
+        loads = [one for one in self._loads(names) if (one.name, one.node) not in self._running]
+        self._change_loads(loads, "load-start", start_load)
+        self._running.update((one.name, one.node) for one in loads)
 
     def stop_loads(self, names: Sequence[str]) -> None:
-        """Stop loads by name."""
-        self._change_loads(names, "load-stop", stop_load)
+        """Stop loads by name, on all their nodes where they run."""
+        loads = [one for one in self._loads(names) if (one.name, one.node) in self._running]
+        self._change_loads(loads, "load-stop", stop_load)
+        self._running.difference_update((one.name, one.node) for one in loads)
+
+    def _loads(self, names: Sequence[str]) -> list[LoadPlan]:
+        return [load for load in self._lab.plan.loads if load.name in names]
 
     def _change_loads(
-        self, names: Sequence[str], kind: str, change: Callable[[Shell, LoadPlan], None]
+        self, loads: Sequence[LoadPlan], kind: str, change: Callable[[Shell, LoadPlan], None]
     ) -> None:
-        loads = [load for load in self._lab.plan.loads if load.name in names]
         if not loads:
             return
         by_node = _by_node(loads)
@@ -134,7 +158,7 @@ class PhaseRunner:
 
     @contextmanager
     def _death_first(self) -> Iterator[None]:
-        """libvirt may know of a guest's end before the host's probe has told it: wait for the news, and raise that."""
+        """libvirt may know of a guest's end before the host's probe has told it: wait for the news and raise it."""
         try:
             yield
         except Lost:

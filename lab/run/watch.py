@@ -11,6 +11,9 @@ from lab.errors import GuestLost, HostLost, LabFailure, Lost
 from lab.govern.seen import Seen, parse_seen
 from lab.run.ports import Agent, AgentEvent
 
+#: A guest's samples leave it up to half a second after they were taken (images/probe/STREAM.md), and the host's
+#: side must reach beyond the end of a window to be known at it.
+DELIVERY_S = 1.0
 _MARK_TIMEOUT_S = 30
 _EXPLANATION_S = 2
 

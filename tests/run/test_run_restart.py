@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
-from fakeworld import FakeWorld, nested_world
+from fakeworld import FakeWorld, Fault, nested_world
 from run.bench import Bench
 
-from lab.errors import GuestLost, LabFailure
+from lab.errors import GuestLost, HostLost, KnobError, LabFailure
+from lab.measure.derive import measure_recording
+from lab.plan.knobs import KNOBS
+from lab.plan.labplan import KnobCandidate, KnobSetting, LabPlan
 from lab.recording import Recording
 from lab.run.boot import BOOT_ATTEMPTS, read_guests
 from lab.run.events import Journal
@@ -64,7 +68,7 @@ def test_what_every_start_said_is_kept(tmp_path):
         fetch_streams(lab, writer)
         lab.watch.sleep(2)
         lab.start_anew({"guest1": {"nohz": ""}})
-        lab.watch.sleep(3)
+        lab.watch.sleep(4)
     recording = Recording(bench.recording)
     streams = (*recording.earlier_guest_streams("guest1"), recording.guest_stream("guest1"))
     assert len(set(streams)) == 3
@@ -127,3 +131,127 @@ def test_a_domain_that_cannot_be_started_again_leaves_nothing(tmp_path):
         lab.start_anew({"guest1": {"nohz": "off"}})
     assert bench.leftovers() == []
     assert bench.records.all() == ()
+
+
+# ---- phases
+
+
+def on_cmdline(node: str, parameter: str, raw: str) -> KnobSetting:
+    place = KnobCandidate("g", "cmdline", parameter, raw, "text")
+    return KnobSetting(node, f"boot.{parameter}", raw, "text", (place,))
+
+
+class CmdlineBench(Bench):
+    """A bench whose plan has knobs on command lines: one before the first phase, one in the second."""
+
+    def plan(self) -> LabPlan:
+        plan = super().plan()
+        first, second = plan.phases
+        anew = on_cmdline("guest1", "nohz", "off")
+        return replace(
+            plan,
+            knobs=(*plan.knobs, on_cmdline("guest2", "threadirqs", "threadirqs")),
+            phases=(first, replace(second, knobs=(*second.knobs, anew), start=("busy",))),
+        )
+
+
+TWO_PHASES = """\
+nodes: [{name: guest, count: 2, vcpus: 2, memory: 256MiB, pinning: spread}]
+knobs: [{nodes: guest1, knob: avoid_cpus, value: "0"}]
+load: [{name: busy, tasks: 2}]
+phases:
+  - {name: before, start: [busy], duration: 6s, settle: 200ms}
+  - {name: after, duration: 6s, settle: 200ms, set: [{nodes: guest2, knob: avoid_cpus, value: "1"}]}
+"""
+
+
+def test_a_phase_starts_guests_anew_sets_their_knobs_again_and_both_windows_are_measured(tmp_path):
+    bench = CmdlineBench(tmp_path, text=TWO_PHASES)
+    bench.run()
+    recording = Recording(bench.recording)
+    events = recording.events()
+    assert [one.data["node"] for one in events if one.kind == "restart"] == ["guest1"]
+    knobs = [(one.data["node"], one.data["knob"], one.data["new"]) for one in events if one.kind == "knob"]
+    assert knobs == [
+        ("guest2", "boot.threadirqs", "threadirqs"),
+        ("guest1", "avoid_cpus", "0"),
+        ("guest1", "boot.nohz", "off"),
+        ("guest1", "avoid_cpus", "0"),
+        ("guest2", "avoid_cpus", "1"),
+    ]
+    loads = [(one.kind, one.data["node"]) for one in events if one.kind.startswith("load-")]
+    assert loads == [
+        *(("load-start", "guest1"), ("load-start", "guest2")),
+        *(("load-stop", "guest1"), ("load-start", "guest1")),
+    ]
+    measured = measure_recording(recording, recording.plan())
+    windows = [one for one in measured.vcpus if one.node == "guest1"]
+    assert {one.phase for one in windows} == {"before", "after"}
+    assert [one.doubts for one in measured.vcpus] == [()] * 8
+    assert all(not one.doubts for one in measured.vcpus)
+    assert bench.leftovers() == []
+
+
+def test_knobs_on_the_command_line_before_the_first_phase_are_there_from_the_first_boot(tmp_path):
+    bench = CmdlineBench(tmp_path, text=TWO_PHASES)
+    bench.run()
+    xml = [bench.recording / f"guests/{node}/domain.xml" for node in ("guest1", "guest2")]
+    assert ["threadirqs" in path.read_text() for path in xml] == [False, True]
+    assert not (bench.recording / "guests/guest2/boots").exists()
+
+
+def test_a_knob_that_the_new_start_does_not_have_is_an_error(tmp_path):
+    class Forgets(FakeWorld):
+        def start_guest(self, xml: str) -> None:
+            super().start_guest(xml)
+            if "nohz=off" in xml:
+                guest = next(one for one in self.guests.values() if "nohz=off" in one.cmdline)
+                guest.knobs = dict.fromkeys(guest.knobs.keys() - {KNOBS["avoid_cpus"].path}, "")
+
+        def _run(self, step_ns: int) -> None:
+            pass
+
+    bench = CmdlineBench(tmp_path, Forgets(), text=TWO_PHASES.replace("start: [busy], ", ""))
+    with pytest.raises(KnobError, match="avoid_cpus on guest1"):
+        bench.run()
+    assert bench.leftovers() == []
+
+
+SHORT = TWO_PHASES.replace("6s", "1s")
+
+
+def calls_around_the_restart(tmp_path) -> range:
+    """The numbers of the calls from the guest's end to its next being watched, and some more."""
+    bench = CmdlineBench(tmp_path / "undisturbed", text=SHORT)
+    bench.run()
+    calls = bench.world.calls
+    end = calls.index("agent.send drop")
+    return range(end - 3, end + 25)
+
+
+@pytest.mark.parametrize("error", [LabFailure, HostLost, KeyboardInterrupt])
+def test_whatever_fails_around_a_restart_nothing_is_left(tmp_path, error):
+    (tmp_path / "undisturbed").mkdir()
+    for index in calls_around_the_restart(tmp_path):
+        directory = tmp_path / str(index)
+        directory.mkdir()
+        bench = CmdlineBench(directory, text=SHORT)
+        bench.world.fault = Fault(index, error("injected"))
+        if error is HostLost:  # an environment failure: the run is made again, and succeeds
+            bench.run()
+        else:
+            with pytest.raises(error):
+                bench.run()
+        assert bench.leftovers() == [], index
+        assert bench.records.all() == (), index
+
+
+def test_a_guest_lost_while_it_is_started_anew_three_times_makes_another_run(tmp_path):
+    fates = ["ready", *["die"] * BOOT_ATTEMPTS, "ready", "ready"]
+    bench = CmdlineBench(tmp_path, nested_world(guest1=fates), text=SHORT)
+    bench.run()
+    recording = Recording(bench.recording)
+    assert "lost 3 times" not in recording.console("guest1")
+    assert [one.data["what"] for one in recording.events() if one.kind == "retry"][-1] == "run"
+    assert (bench.recording / "lost/1/guests/guest1/boots/0/probe.stream").stat().st_size > 0
+    assert len(recording.earlier_guest_streams("guest1")) == 1
