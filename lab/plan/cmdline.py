@@ -36,7 +36,8 @@ def cmdline_parameters(settings: Iterable[KnobSetting], node: str) -> dict[str, 
 def override_cmdline(cmdline: str, parameters: Mapping[str, str]) -> str:
     """`cmdline` with every one of `parameters` once, at its end, and no earlier word that sets it.
 
-    An empty value leaves the parameter out; one that is the parameter's own name stands alone, as flags do.
+    An empty value leaves the parameter out; one that is the parameter's own name stands alone, as flags do. Spaces
+    need quotes, and get them.
     """
     kept = [word for word in _WORD.findall(cmdline) if word.partition("=")[0] not in parameters]
     return " ".join([*kept, *(_word(name, raw) for name, raw in parameters.items() if raw)])
@@ -45,11 +46,14 @@ def override_cmdline(cmdline: str, parameters: Mapping[str, str]) -> str:
 def read_parameter(cmdline: str, name: str) -> str:
     """What `cmdline` sets the parameter `name` to, as `override_cmdline` takes it; of several values, the last."""
     words = [word.partition("=") for word in _WORD.findall(cmdline)]
-    return next((value if equals else name for key, equals, value in reversed(words) if key == name), "")
+    found = (value if equals else name for key, equals, value in reversed(words) if key == name)
+    return next(found, "").strip('"')
 
 
 def _word(name: str, raw: str) -> str:
-    return name if raw == name else f"{name}={raw}"
+    if raw == name:
+        return name
+    return f'{name}="{raw}"' if raw.split() != [raw] else f"{name}={raw}"
 
 
 def restarted_nodes(settings: Iterable[KnobSetting]) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def test_words_in_quotes_stay_whole():
 
 
 @given(
-    st.sampled_from(["", "off", "flag", "1,2", "a=b"]),
+    st.sampled_from(["", "off", "flag", "1,2", "a=b", "file a.c +p"]),
     st.sampled_from(["", "flag", "flag=3", "x flag=1 y flag=2"]),
 )
 def test_what_was_put_in_is_what_is_read(raw, before):
