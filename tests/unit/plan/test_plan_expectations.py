@@ -13,7 +13,7 @@ nodes: [{name: guest, count: 2, vcpus: 2}, {name: big, vcpus: 4}]
 load: [{name: busy, tasks: 2}]
 phases:
   - {name: first, start: [busy], duration: 10s}
-  - {name: second, duration: 10s}
+  - {name: second, duration: 10s, fold: [{nodes: "guest*", vcpus: 1, by: mask}]}
 """
 GUESTS = (("guest1", 0), ("guest1", 1), ("guest2", 0), ("guest2", 1))
 
@@ -41,6 +41,13 @@ def expectation(text: str) -> ExpectationPlan:
             "work of busy in second over first: >= 0.95",
         ),
         ("affinity_unchanged: {load: busy}", "affinity of busy from start to end: unchanged"),
+        ("affinity_unchanged: {load: busy, phase: second}", "affinity of busy in second: unchanged"),
+        ("affinity: {load: busy, phase: second}", "affinity of busy in second: unchanged"),
+        ("affinity: {load: busy, phase: second, unchanged: false}", "affinity of busy in second: changed"),
+        (
+            "fold_effect: {nodes: 'guest*', phase: second, max: 1.5s}",
+            "time until folded vCPUs of guest* are quiet in second: <= 1500 ms",
+        ),
         (
             "host_share: {nodes: 'guest*', phase: first, of: big, min: 0.9, max: 1.1}",
             "host run time of guest* over big in first: 0.9 .. 1.1",
@@ -84,6 +91,19 @@ def test_throughput_names_the_phase_and_then_its_baseline() -> None:
 def test_affinity() -> None:
     made = expectation("affinity_unchanged: {load: busy}")
     assert (made.kind, made.load, made.minimum, made.maximum) == ("affinity_unchanged", "busy", None, None)
+
+
+def test_affinity_in_a_phase() -> None:
+    kept = expectation("affinity_unchanged: {load: busy, phase: second}")
+    assert (kept.kind, kept.load, kept.phases) == ("affinity_unchanged", "busy", ("second",))
+    lost = expectation("affinity: {load: busy, phase: second, unchanged: false}")
+    assert (lost.kind, lost.load, lost.phases) == ("affinity_changed", "busy", ("second",))
+
+
+def test_fold_effect_is_about_whole_nodes_and_in_ms() -> None:
+    made = expectation("fold_effect: {nodes: 'guest*', phase: second, max: 1.5s}")
+    assert (made.kind, made.targets) == ("fold_effect", (("guest1", -1), ("guest2", -1)))
+    assert (made.phases, made.minimum, made.maximum) == (("second",), None, 1500.0)
 
 
 def test_host_share_is_about_whole_nodes() -> None:
