@@ -57,6 +57,10 @@ class GuestFiles:
     stream: str
     boot: int = 0
 
+    def parameter(self, name: str) -> str:
+        """What its command line sets a parameter to (lab.plan.cmdline.read_parameter)."""
+        return read_parameter(self.paths.cmdline, name)
+
     def of_next_boot(self, parameters: Mapping[str, str]) -> GuestFiles:
         """The same guest started once more with these parameters on its command line."""
         number = self.boot + 1
@@ -175,7 +179,15 @@ class Boot:
 
     def parameter(self, name: str, parameter: str) -> str:
         """What the command line of guest `name` sets a parameter to (lab.plan.cmdline.read_parameter)."""
-        return read_parameter(self._guests[name].paths.cmdline, parameter)
+        return self._guests[name].parameter(parameter)
+
+    def watch(self, names: Iterable[str]) -> None:
+        """Begin to watch guests that run already."""
+        for name in names:
+            files = self._guests[name]
+            self._watch.guest(
+                name, files.pid_file, files.paths.probe_socket, files.stream, files.paths.console_log
+            )
 
     def run_anew(self, changes: Mapping[str, Mapping[str, str]]) -> None:
         """End guests and start them with parameters changed (by guest); return when their probes have spoken.
@@ -215,13 +227,10 @@ class Boot:
             list(pool.map(self._start_one, names))
 
     def _start_one(self, name: str) -> None:
-        files = self._guests[name]
         self._attempts[name] += 1
         self._created[name] = self._monotonic()
         self._host.hypervisor.create_domain(self.domain_xml(name))
-        self._watch.guest(
-            name, files.pid_file, files.paths.probe_socket, files.stream, files.paths.console_log
-        )
+        self.watch([name])
 
     def domain_xml(self, name: str, files: GuestFiles | None = None) -> str:
         """The domain of `name` as it is given to libvirt; that of an earlier start by its files."""

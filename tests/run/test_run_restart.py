@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -18,7 +19,9 @@ from lab.recording import Recording
 from lab.run.boot import BOOT_ATTEMPTS, read_guests
 from lab.run.events import Journal
 from lab.run.experiment import fetch_streams, open_recording
-from lab.run.lab import open_lab
+from lab.run.kept import kept_parameter, start_kept_anew
+from lab.run.lab import end_lab, keep_lab, open_lab
+from lab.run.records import LabRecord
 
 
 def guest(bench: Bench, node: str):
@@ -255,3 +258,60 @@ def test_a_guest_lost_while_it_is_started_anew_three_times_makes_another_run(tmp
     assert [one.data["what"] for one in recording.events() if one.kind == "retry"][-1] == "run"
     assert (bench.recording / "lost/1/guests/guest1/boots/0/probe.stream").stat().st_size > 0
     assert len(recording.earlier_guest_streams("guest1")) == 1
+
+
+# ---- labs that were given to the user
+
+
+@pytest.fixture
+def kept(tmp_path) -> tuple[Bench, LabRecord, LabPlan]:
+    bench = Bench(tmp_path)
+    plan = bench.plan()
+    with open_lab(bench.host, plan, bench.around, Journal()) as lab:
+        record = keep_lab(bench.around, lab)
+    return bench, record, plan
+
+
+def start_guest1_anew(bench: Bench, record: LabRecord, plan: LabPlan, raw: str) -> None:
+    start_kept_anew(
+        bench.host,
+        plan,
+        bench.records.directory(plan.lab_id),
+        record.remote_dir,
+        {"guest1": {"nohz": raw}},
+        bench.narrator,
+        lambda: bench.world.monotonic(),
+    )
+
+
+def test_a_guest_of_a_kept_lab_is_started_anew_again_and_again(kept):
+    bench, record, plan = kept
+    directory = bench.records.directory(plan.lab_id)
+    for raw in ("off", "on", ""):
+        before = guest(bench, "guest1")
+        start_guest1_anew(bench, record, plan, raw)
+        after = guest(bench, "guest1")
+        assert after is not before and after.ready
+        assert kept_parameter(directory, "guest1", "nohz") == raw
+    assert read_guests(directory)["guest1"].boot == 3
+    assert bench.world.agents == []
+    assert not [path for path in bench.world.files if "restart.stream" in path]
+    assert end_lab(bench.host, bench.records, record)
+    assert bench.leftovers() == []
+
+
+def test_a_kept_guest_that_does_not_come_up_says_why_and_the_lab_stays_to_be_ended(kept):
+    bench, record, plan = kept
+    bench.world.fates["guest1"] = deque(["ready", *["panic"] * BOOT_ATTEMPTS])
+    with pytest.raises(GuestLost, match=r"(?s)guest1 panicked.*Kernel panic"):
+        start_guest1_anew(bench, record, plan, "off")
+    assert [one.lab_id for one in bench.records.all()] == [plan.lab_id]
+    assert end_lab(bench.host, bench.records, record)
+    assert bench.leftovers() == []
+
+
+def test_a_kept_lab_of_which_nothing_is_written_down_cannot_be_started_anew(kept):
+    bench, record, plan = kept
+    (bench.records.directory(plan.lab_id) / "guests.json").unlink()
+    with pytest.raises(LabFailure, match=r"guests\.json"):
+        start_guest1_anew(bench, record, plan, "off")
