@@ -16,7 +16,8 @@ from lab.cli.parameters import HostOption, JsonOption, JunitOption, TopologyFile
 
 if TYPE_CHECKING:
     from lab.plan.labplan import LabPlan
-    from lab.run.ports import Host, Launch
+    from lab.run.lab import Surroundings
+    from lab.run.ports import Host
     from lab.topology.model import Topology
 
 
@@ -57,18 +58,14 @@ def _experiment(desk: Desk, topology: Topology, where: str, directory: Path) -> 
     from lab.run.experiment import run_experiment
 
     @contextmanager
-    def open_host() -> Iterator[tuple[Host, LabPlan]]:
+    def open_host() -> Iterator[tuple[Host, LabPlan, Surroundings]]:
+        """What is built depends on the host: its facts decide how guest kernels are configured."""
         with desk.wiring.open_host(where) as host:
-            yield host, desk.wiring.plan(topology, host.facts)
+            plan = desk.wiring.plan(topology, host.facts)
+            yield host, plan, desk.surroundings(desk.wiring.launch(plan))
 
-    run_experiment(open_host, desk.surroundings(_launch(desk, topology, where)), topology.text, directory)
+    run_experiment(open_host, desk.narrator, topology.text, directory)
     desk.terminal.end_step()
-
-
-def _launch(desk: Desk, topology: Topology, where: str) -> Launch:
-    """Built with the host's facts at hand: they decide how guest kernels are configured."""
-    with desk.wiring.open_host(where) as host:
-        return desk.wiring.launch(desk.wiring.plan(topology, host.facts))
 
 
 def _fresh_directory(state_dir: Path, name: str) -> Path:

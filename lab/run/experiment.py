@@ -17,16 +17,17 @@ from lab.recording import RecordingWriter
 from lab.run.events import Journal
 from lab.run.lab import Lab, Surroundings, open_lab
 from lab.run.phases import PhaseRunner
-from lab.run.ports import Host
+from lab.run.ports import Host, Narrator
 
 #: Whole runs before the lab gives up on an environment that keeps losing guests or the host.
 RUN_ATTEMPTS = 3
 
-#: Opens a host and makes the plan for it. Called anew for every attempt: a lost host VM is started again by it.
-OpenHost = Callable[[], AbstractContextManager[tuple[Host, LabPlan]]]
+#: Opens a host, makes the plan for it and builds what that needs. Called anew for every attempt: a lost host VM is
+#: started again by it, and what was built is found again.
+OpenHost = Callable[[], AbstractContextManager[tuple[Host, LabPlan, Surroundings]]]
 
 
-def run_experiment(open_host: OpenHost, around: Surroundings, topology_text: str, directory: Path) -> None:
+def run_experiment(open_host: OpenHost, narrator: Narrator, topology_text: str, directory: Path) -> None:
     """Carry a topology's phases out and leave a recording in `directory`.
 
     A lost guest or host is an environment failure: the run is tried again, a bounded number of times, and the
@@ -36,14 +37,14 @@ def run_experiment(open_host: OpenHost, around: Surroundings, topology_text: str
     journal = Journal()
     for attempt in range(1, RUN_ATTEMPTS + 1):
         try:
-            with open_host() as (host, plan):
+            with open_host() as (host, plan, around):
                 _run_once(host, plan, around, journal, topology_text, directory)
             return
         except Lost as error:
             if attempt == RUN_ATTEMPTS:
                 raise
             first = error.message.splitlines()[0]
-            around.narrator.say(f"{first}: running again")
+            narrator.say(f"{first}: running again")
             journal = _journal_of_retry(journal, first, attempt)
             _put_aside(directory, attempt)
 

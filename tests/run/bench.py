@@ -61,11 +61,11 @@ class Bench:
         return make_plan(self.topology, self.world.facts, f"lab{self._labs:03}")
 
     @contextmanager
-    def open_host(self) -> Iterator[tuple[Host, LabPlan]]:
+    def open_host(self) -> Iterator[tuple[Host, LabPlan, Surroundings]]:
         """As wiring would: a host that died is started again, empty."""
         if self.world.host_dead:
             self.use(FakeWorld(self.world.facts))
-        yield self.host, self.plan()
+        yield self.host, self.plan(), self.around
 
     @contextmanager
     def reopen(self, record: LabRecord) -> Iterator[Host | None]:
@@ -79,7 +79,7 @@ class Bench:
 
     def run(self) -> None:
         """A whole experiment."""
-        run_experiment(self.open_host, self.around, self.topology.text, self.recording)
+        run_experiment(self.open_host, self.narrator, self.topology.text, self.recording)
 
     def leftovers(self) -> list[str]:
         """What is left of any lab on the host."""
