@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -116,10 +115,31 @@ def test_a_vcpu_that_came_back_was_not_quiet_for_good() -> None:
     assert folding.effect_ns == 5 * S
 
 
-def test_one_loud_interval_is_no_return() -> None:
-    loud = running(lambda t_s: 0.5 if t_s < 10.4 else 0.4 if t_s == 14 else 0)
+def test_a_vcpu_that_comes_back_at_the_end_has_no_effect() -> None:
+    back = running(lambda t_s: 0.5 if t_s < 10.4 or t_s >= 18 else 0)
+    (folding,) = foldings(fold(), threads={("guest1", 1): back})
+    assert folding.effect_ns is None
+
+
+def test_a_loud_interval_alone_is_no_return() -> None:
+    loud = running(lambda t_s: 0.5 if t_s < 10.4 else 0.4 if t_s in (10.6, 14) else 0)
     (folding,) = foldings(fold(), threads={("guest1", 1): loud})
     assert folding.effect_ns == 400 * MS
+
+
+def test_what_runs_a_little_less_is_not_quiet_yet() -> None:
+    fading = running(lambda t_s: 0.45 if t_s < 10.4 else 0.06 if t_s < 10.7 else 0)
+    (folding,) = foldings(fold(), threads={("guest1", 1): fading})
+    assert folding.effect_ns == 700 * MS
+
+
+def test_a_time_slice_of_somebody_else_is_no_quiet() -> None:
+    """Readings every 10 ms of a vCPU that runs every other 20 ms, until it is folded."""
+    readings, run_ns = [(0, (0,))], 0
+    for number in range(600):
+        run_ns += 10 * MS if number < 100 and number % 4 < 2 else 0
+        readings.append(((number + 1) * 10 * MS, (run_ns,)))
+    assert quiet_from(series_of(readings), 0, 6 * S) == 980 * MS
 
 
 @pytest.mark.parametrize(
@@ -141,8 +161,8 @@ def test_doubts(threads: dict[tuple[str, int], Series], doubt: str) -> None:
 
 
 def test_a_fold_that_is_replaced_at_once_is_doubted() -> None:
-    first, second = foldings(fold(), fold("1", "hotplug", 10.5))
-    assert first.doubts == ("vCPU 1 of guest1 was folded for 0.5 s only",)
+    first, second = foldings(fold(), fold("1", "hotplug", 11.5))
+    assert first.doubts == ("vCPU 1 of guest1 was folded for 1.5 s only",)
     assert second.phase == "folded"
 
 
@@ -189,8 +209,11 @@ def test_a_knob_that_folds_nothing_is_none() -> None:
     assert foldings(FakeEvent(10 * S, "knob", {"node": "guest1", "knob": "avoid_cpus", "fold": None})) == ()
 
 
-@given(st.lists(st.integers(0, 100), min_size=20, max_size=80))
-def test_after_the_effect_every_second_is_quiet(shares_pct: list[int]) -> None:
+SHARES = st.lists(st.integers(0, 100) | st.integers(0, 6), min_size=25, max_size=80)
+
+
+@given(SHARES)
+def test_after_the_effect_every_stretch_is_quiet(shares_pct: list[int]) -> None:
     series = running(lambda t_s: shares_pct[round(t_s * 10)] / 100, len(shares_pct) / 10)
     until_ns = series.times_ns[-1]
     quiet_ns = quiet_from(series, 0, until_ns)
@@ -201,16 +224,18 @@ def test_after_the_effect_every_second_is_quiet(shares_pct: list[int]) -> None:
             assert 100 * series.growth(start_ns, start_ns + FOR_GOOD_NS)[0] < QUIET_PCT * FOR_GOOD_NS
 
 
-@given(st.lists(st.integers(0, 100), min_size=20, max_size=80))
-def test_the_effect_ends_a_busy_interval_or_comes_at_once(shares_pct: list[int]) -> None:
+@given(SHARES)
+def test_before_the_effect_something_was_busy(shares_pct: list[int]) -> None:
+    """No earlier reading could have been taken for it."""
     series = running(lambda t_s: shares_pct[round(t_s * 10)] / 100, len(shares_pct) / 10)
-    quiet_ns = quiet_from(series, 0, series.times_ns[-1])
-    busy_ends = [
-        end
-        for start, end in pairwise(series.times_ns)
-        if series.growth(start, end)[0] >= QUIET_PCT / 100 * (end - start)
-    ]
-    assert quiet_ns is None or quiet_ns in busy_ends or quiet_ns == series.times_ns[1]
+    until_ns = series.times_ns[-1]
+    quiet_ns = quiet_from(series, 0, until_ns)
+    earlier = [t_ns for t_ns in series.times_ns if t_ns < (until_ns if quiet_ns is None else quiet_ns)]
+    for t_ns in earlier:
+        at_once = shares_pct[t_ns // (100 * MS)] >= QUIET_PCT
+        later = (one for one in series.times_ns if t_ns <= one <= until_ns - FOR_GOOD_NS)
+        returns = [100 * series.growth(one, one + FOR_GOOD_NS)[0] >= QUIET_PCT * FOR_GOOD_NS for one in later]
+        assert at_once or any(returns) or not returns
 
 
 def test_a_recording_has_them() -> None:
