@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,40 @@ from e2e_lab import ROOT, Done, RealHost, call, run_until_decided
 
 from lab.places import Places, find_places
 
+_FIGURES = pytest.StashKey[list[tuple[str, str]]]()
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """What tests measured without judging it, or besides: a passed test's output is not shown."""
+    told = config.stash.get(_FIGURES, [])
+    if not told:
+        return
+    terminalreporter.section("figures")
+    for test in dict(told):
+        terminalreporter.write_line(test)
+        for line in (line for of, line in told if of == test):
+            terminalreporter.write_line(f"  {line}")
+
+
+@pytest.fixture
+def figures(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Callable[..., None]:
+    """Say lines about what was measured: they stand at the end of pytest's output and in the JUnit file."""
+    kept = request.config.stash.setdefault(_FIGURES, [])
+
+    def say(*lines: str) -> None:
+        for line in lines:
+            kept.append((request.node.name, line))
+            record_property("figure", line)
+
+    return say
 
 
 @pytest.fixture(scope="session")
