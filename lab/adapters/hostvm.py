@@ -38,6 +38,8 @@ _READY = "lab-host: ready"
 _BOOT_TIMEOUT_S = 180
 _START_ATTEMPTS = 3
 _TAIL_LINES = 30
+#: A socket's path may have 107 bytes (unix(7)), and ssh appends 17 while it makes one.
+_LONGEST_CONTROL_PATH = 90
 
 
 #: Guests here run no guests of their own, and what KVM takes from the CPU for such (virtual GIF, virtual VMLOAD and
@@ -99,6 +101,12 @@ class HostVm:
     def pid_file(self) -> Path:
         """Where libvirt keeps the pid of the VM's emulator."""
         return Path("/run/libvirt/qemu") / f"{self.name}.pid"
+
+    @property
+    def _control_path(self) -> str:
+        """Where ssh keeps the socket of the connection that all its clients share."""
+        path = str(self.directory.resolve() / "ssh")
+        return path if len(path) <= _LONGEST_CONTROL_PATH else "none"
 
     def ensure_up(self, parts: HostVmParts) -> None:
         """Have it running: take a running one, else restore the saved state, else boot.
@@ -175,6 +183,7 @@ class HostVm:
         By QEMU's own monitor: an older libvirt's save speaks a dialect that a newer QEMU no longer knows.
         """
         self._narrator.say("saving the host VM's state")
+        self._leave()
         part = self._saved_state(parts).with_suffix(".part")
         write_private(part, b"")
         owner = Path(f"/proc/{self.pid_file.read_text().strip()}").stat()
@@ -204,6 +213,7 @@ class HostVm:
             return self._end()
 
     def _end(self) -> bool:
+        self._leave()
         with self._libvirt() as libvirt:
             ended = libvirt.destroy_domain(self.name)
         with suppress(FileNotFoundError):
@@ -245,7 +255,10 @@ class HostVm:
             f"Host lab-host\n  HostName 127.0.0.1\n  Port {port}\n  User root\n"
             f"  IdentityFile {self.directory / 'key'}\n  IdentitiesOnly yes\n"
             f"  UserKnownHostsFile {self.directory / 'known_hosts'}\n  StrictHostKeyChecking yes\n"
-            "  ControlPath none\n  LogLevel ERROR\n"
+            # One connection for everything that ssh does with it: a key exchange costs most of what reaching an
+            # emulated machine costs. It notices within half a minute that the other end is gone.
+            f"  ControlMaster auto\n  ControlPath {self._control_path}\n  ControlPersist 600\n"
+            "  ServerAliveInterval 5\n  ServerAliveCountMax 6\n  LogLevel ERROR\n"
         )
         state = {"parts": asdict(parts), "port": port}
         (self.directory / "state.json").write_text(json.dumps(state, indent=2) + "\n")
@@ -314,6 +327,12 @@ class HostVm:
         except subprocess.TimeoutExpired:
             return False
         return done.returncode == 0
+
+    def _leave(self) -> None:
+        """End the shared connection: one to a machine that is stopped keeps whoever uses it waiting."""
+        if self.ssh_config.exists():
+            leave = ["ssh", "-F", str(self.ssh_config), "-O", "exit", "lab-host"]
+            subprocess.run(leave, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
 
     def _answers(self) -> bool:
         return self.ssh_config.exists() and self._port() != 0 and self._ssh("true", timeout_s=20)
