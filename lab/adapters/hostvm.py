@@ -25,12 +25,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from lab.adapters.keys import make_key_pair, write_private
+from lab.adapters.keys import make_key_pair
 from lab.adapters.libvirt import LibvirtHypervisor
 from lab.artifacts.initrd import write_initrd
 from lab.errors import HostLost, LabFailure
 from lab.plan.domainxml import METADATA_URI
 from lab.run.ports import Narrator
+from lab.secretfile import write_secret
 
 #: Address of the host VM in QEMU's user network, whose router is 10.0.2.2 (QEMU's documentation, -netdev user).
 _ADDRESS = "10.0.2.15/24"
@@ -185,7 +186,7 @@ class HostVm:
         self._narrator.say("saving the host VM's state")
         self._leave()
         part = self._saved_state(parts).with_suffix(".part")
-        write_private(part, b"")
+        write_secret(part, b"")
         owner = Path(f"/proc/{self.pid_file.read_text().strip()}").stat()
         os.chown(part, owner.st_uid, owner.st_gid)  # QEMU runs as a user of its own, and writes it
         with self._libvirt() as libvirt:
@@ -240,7 +241,7 @@ class HostVm:
 
     def _write_identity(self, parts: HostVmParts) -> None:
         user, host = make_key_pair(), make_key_pair()
-        write_private(self.directory / "key", user.private)
+        write_secret(self.directory / "key", user.private)
         (self.directory / "host_key.pub").write_text(host.public)
         seed = {"authorized_keys": user.public.encode() + b"\n", "ssh_host_ed25519_key": host.private}
         if parts.accelerator == "qemu":

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
@@ -24,11 +23,3 @@ def make_key_pair() -> KeyPair:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     return KeyPair(private, public.decode())
-
-
-def write_private(path: Path, data: bytes) -> Path:
-    """Write `data` so that only the owner can ever read it."""
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_bytes(data)
-    return path

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.secretfile import write_secret
+
 #: /dev/console, which the kernel opens for init before anything is mounted.
 _CONSOLE_MAJOR, _CONSOLE_MINOR = 5, 1
 
@@ -74,6 +76,4 @@ def write_initrd(path: Path, init_binary: Path, seed: Mapping[str, bytes]) -> No
 
     The seed may hold a private host key.
     """
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_bytes(render_initrd(init_binary.read_bytes(), seed))
+    write_secret(path, render_initrd(init_binary.read_bytes(), seed))

@@ -21,6 +21,7 @@ from lab.plan.labplan import LabPlan, NodePlan
 from lab.run.events import Journal
 from lab.run.ports import Host, Launch, Narrator
 from lab.run.watch import DELIVERY_S, Watch
+from lab.secretfile import write_secret
 
 #: Boots of one guest before the lab gives up: a guest is lost about once in 30 to 100 boots on a bad emulator.
 BOOT_ATTEMPTS = 3
@@ -132,12 +133,6 @@ def read_guests(directory: Path) -> dict[str, GuestFiles]:
         return TypeAdapter(dict[str, GuestFiles]).validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise LabFailure(f"{path}: cannot be read: {error}") from None
-
-
-def write_secret(path: Path, data: bytes) -> None:
-    """Write a file that nobody but its owner can ever read."""
-    path.touch(mode=0o600)
-    path.write_bytes(data)
 
 
 class Boot:

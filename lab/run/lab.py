@@ -15,13 +15,14 @@ from typing import Protocol, TypeVar
 from lab.errors import HostLost, LabError, Lost
 from lab.plan.domainxml import render_network_xml
 from lab.plan.labplan import LabPlan, render_plan_json
-from lab.run.boot import Boot, GuestFiles, GuestKeys, stage_guests, write_guests, write_secret
+from lab.run.boot import Boot, GuestFiles, GuestKeys, stage_guests, write_guests
 from lab.run.events import Journal
 from lab.run.leases import check_leases, leases_locked
 from lab.run.ports import Host, Launch, Narrator
 from lab.run.records import LabRecord, LabRecords, LabState
 from lab.run.shells import GuestShells
 from lab.run.watch import Watch, tail_or_nothing
+from lab.secretfile import write_secret
 
 _FILE_TIMEOUT_S = 60
 _PATIENCE_S = 0.2

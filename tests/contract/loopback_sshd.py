@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.adapters.keys import make_key_pair, write_private
+from lab.adapters.keys import make_key_pair
+from lab.secretfile import write_secret
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
 
@@ -35,8 +36,8 @@ def open_sshd(directory: Path) -> Iterator[Sshd]:
     assert SSHD is not None
     Path("/run/sshd").mkdir(exist_ok=True) if os.geteuid() == 0 else None  # where its unprivileged half lives
     host, user, port = make_key_pair(), make_key_pair(), _free_port()
-    write_private(directory / "host_key", host.private)
-    write_private(directory / "user_key", user.private)
+    write_secret(directory / "host_key", host.private)
+    write_secret(directory / "user_key", user.private)
     (directory / "authorized_keys").write_text(user.public + "\n")
     (directory / "known_hosts").write_text(f"[127.0.0.1]:{port} {host.public}\n")
     (directory / "sshd_config").write_text(_server_config(directory, port))
