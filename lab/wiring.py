@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.adapters.commands import ProcessCommands
-from lab.adapters.hosts import LibvirtHost, open_local_host, open_ssh_host
+from lab.adapters.hosts import LibvirtHost, Programs, open_local_host, open_ssh_host
 from lab.adapters.hostvm import HostVm, HostVmParts
 from lab.adapters.keys import make_key_pair
 from lab.adapters.kvmprobe import KvmVerdict, ProbeGuest, probe_kvm, refused_at_once
@@ -96,31 +96,35 @@ class Wiring:
             host.close()
 
     def _open(self, where: str) -> LibvirtHost | NestedHost:
-        probe = ensure_probe(self.workshop).pvprobe
+        programs = self._programs()
         if where == "local":
-            return open_local_host(where, probe, self.places.local_store, self._emulator())
+            return open_local_host(where, programs, self.places.local_store, self._emulator())
         if where == "nested":
-            return self._start_host_vm(probe)
+            return self._start_host_vm(programs)
         if where.startswith("ssh://"):
             config = os.environ.get("LAB_SSH_CONFIG")
             return open_ssh_host(
-                where, where.removeprefix("ssh://"), Path(config) if config else None, probe, _REMOTE_STORE
+                where, where.removeprefix("ssh://"), Path(config) if config else None, programs, _REMOTE_STORE
             )
         raise InputError(f"host {where!r}: expected auto, local, nested or ssh://user@host")
 
-    def _start_host_vm(self, probe: Path) -> NestedHost:
+    def _programs(self) -> Programs:
+        built = ensure_probe(self.workshop)
+        return Programs(built.pvprobe, built.pvknob)
+
+    def _start_host_vm(self, programs: Programs) -> NestedHost:
         parts = self.host_vm_parts()
         self.host_vm.ensure_up(parts)
         try:
-            return self._reach_host_vm(probe)
+            return self._reach_host_vm(programs)
         except HostError as error:
             self.narrator.say(f"the host VM runs but cannot be reached ({error.message}): starting it again")
             self.host_vm.restart(parts)
-            return self._reach_host_vm(probe)
+            return self._reach_host_vm(programs)
 
-    def _reach_host_vm(self, probe: Path) -> NestedHost:
-        inner = open_ssh_host("nested", "lab-host", self.host_vm.ssh_config, probe, _REMOTE_STORE)
-        return NestedHost(inner, self.host_vm, probe)
+    def _reach_host_vm(self, programs: Programs) -> NestedHost:
+        inner = open_ssh_host("nested", "lab-host", self.host_vm.ssh_config, programs, _REMOTE_STORE)
+        return NestedHost(inner, self.host_vm, programs.probe)
 
     @contextmanager
     def reopen_host(self, record: LabRecord) -> Iterator[Host | None]:
@@ -128,8 +132,8 @@ class Wiring:
         if record.where == "nested" and not self.host_vm.is_running():
             yield None
             return
-        probe = ensure_probe(self.workshop).pvprobe
-        host = self._reach_host_vm(probe) if record.where == "nested" else self._open(record.where)
+        nested = record.where == "nested"
+        host = self._reach_host_vm(self._programs()) if nested else self._open(record.where)
         try:
             yield host
         finally:

@@ -13,12 +13,12 @@ from itertools import pairwise
 from math import ceil
 from pathlib import Path, PurePosixPath
 
-from fakeworld import STORE, TICK_NS, FakeGuest, FakeLoad, FakeWorld
+from fakeknob import FakeKernel
+from fakeworld import MASK, STORE, STUBBORN, TICK_NS, FakeGuest, FakeLoad, FakeWorld
 
 from lab.adapters.ssh import failed_command
 from lab.errors import CommandFailed, GuestLost, HostLost, LabFailure, Lost
 from lab.plan.domainxml import METADATA_URI
-from lab.plan.knobs import KNOBS
 from lab.run.ports import Agent, AgentEvent, CommandResult, Hypervisor, Shell
 from lab.units import format_cpulist, parse_cpulist
 
@@ -217,6 +217,7 @@ class FakeShell:
         self.name = name
         self.lost: type[Lost] = HostLost
         self.directories = {"/", "/store"}
+        self.kernel = FakeKernel(world.host_knobs, "host-boot", fences=world.host_fences)
 
     def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
         with self.world.gate(f"{self.name}: {command.split()[0]}"):
@@ -228,6 +229,8 @@ class FakeShell:
 
     def obey(self, program: str, words: list[str], timeout_s: float) -> CommandResult:
         """Do what the program does. Children know more programs."""
+        if PurePosixPath(program).name == "pvknob":
+            return self.kernel.run(words, self.world.now_ns)
         if program == "sleep":
             return self._sleep(float(words[0]), timeout_s)
         programs: dict[str, Callable[[list[str]], CommandResult]] = {
@@ -306,6 +309,9 @@ class FakeGuestShell(FakeShell):
         super().__init__(world, {}, f"guest {guest.node}")
         self.guest = guest
         self.lost = GuestLost
+        self.kernel = FakeKernel(
+            guest.knobs, f"boot-{guest.started_ns}", self._refuses, (STUBBORN,), guest.fences
+        )
         self._open = True
         world.open_shells += 1
 
@@ -313,23 +319,16 @@ class FakeGuestShell(FakeShell):
         if self.guest.domain not in self.world.guests:
             raise GuestLost(f"{self.name}: ssh connection lost")
         self.world.advance(10_000_000)
-        if program == "/lab/knob":
-            return self._knob(*words)
+        if program == "pvknob":
+            return self.kernel.run(words, self.world.now_ns - self.guest.started_ns)
         if program == "pvspin":
             return self._spin(words)
         return super().obey(program, words, timeout_s)
 
-    def _knob(self, path: str, value: str | None = None) -> CommandResult:
-        if path not in self.guest.knobs:
-            return CommandResult(1, "", f"cat: can't open '{path}': No such file or directory\n")
-        old = self.guest.knobs[path]
-        if value is not None and path == KNOBS["avoid_cpus"].path:
-            avoided, vcpus = set(parse_cpulist(value)), set(range(len(self.guest.pins)))
-            if not avoided < vcpus:
-                return CommandResult(1, "", "/lab/knob: line 15: write error: Invalid argument\n")
-            self.guest.knobs[path] = value
-        t_ns = self.world.now_ns - self.guest.started_ns
-        return self._done(f"{t_ns - 1000}\n{old}\n{self.guest.knobs[path]}\n{t_ns}\n")
+    def _refuses(self, place: str, value: str) -> str | None:
+        if place != MASK:
+            return None
+        return None if set(parse_cpulist(value)) < set(range(len(self.guest.pins))) else "EINVAL"
 
     def _spin(self, words: list[str]) -> CommandResult:
         options = dict(pairwise(words))
@@ -358,6 +357,10 @@ class FakeHost:
         self.shell: Shell = FakeShell(world, world.files)
         self.hypervisor: Hypervisor = FakeHypervisor(world)
         self._outer = outer
+
+    @property
+    def knob_program(self) -> str:
+        return f"{STORE}/store/pvknob"
 
     def stage(self, source: Path) -> str:
         with self.world.gate("stage"):

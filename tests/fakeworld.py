@@ -22,7 +22,6 @@ from lab.plan.decide import plan_lab
 from lab.plan.domainxml import METADATA_URI
 from lab.plan.facts import HostFacts
 from lab.plan.kernels import KernelCatalogue
-from lab.plan.knobs import KNOBS
 from lab.plan.labplan import LabPlan
 from lab.run.ports import Launch
 from lab.topology.decode import decode_topology
@@ -35,6 +34,10 @@ BOOT_NS = 2_000_000_000
 HOST_CLOCK_NS = 50_000_000_000
 #: A knob that takes every value and keeps its own.
 STUBBORN = "/sys/kernel/stubborn"
+#: The mask of CPUs to avoid that guests of this world have.
+MASK = "/sys/devices/system/cpu/paravirt"
+#: A knob of the host.
+HOST_KNOB = "/proc/sys/kernel/sched_rr_timeslice_ms"
 
 
 def make_topology(text: str, path: Path = Path("/topologies/fake.yaml"), pcpus: str = "0-1") -> Topology:
@@ -119,6 +122,7 @@ class FakeGuest:
     delivered: list[tuple[str, ...]] = field(default_factory=list)
     lies_pct: float = 0.0
     knobs: dict[str, str] = field(default_factory=dict)
+    fences: dict[str, int] = field(default_factory=dict)
     loads: dict[str, FakeLoad] = field(default_factory=dict)
     steal_ns: list[float] = field(default_factory=list)
     delay_ns: list[float] = field(default_factory=list)
@@ -127,7 +131,7 @@ class FakeGuest:
     def busy(self) -> dict[int, list[tuple[FakeLoad, int]]]:
         """Tasks by vCPU: spread over what they may use, keeping off the vCPUs to avoid."""
         places: dict[int, list[tuple[FakeLoad, int]]] = {}
-        avoided = set(parse_cpulist(self.knobs[KNOBS["avoid_cpus"].path]))
+        avoided = set(parse_cpulist(self.knobs[MASK]))
         for load in self.loads.values():
             allowed = load.vcpus or tuple(range(len(self.pins)))
             usable = [vcpu for vcpu in allowed if vcpu not in avoided] or list(allowed)
@@ -163,6 +167,8 @@ class FakeWorld:
         self.fates: dict[str, deque[str]] = {}
         self.lies_pct: dict[str, float] = {}
         self.host_dead = False
+        self.host_knobs = {HOST_KNOB: "100"}
+        self.host_fences: dict[str, int] = {}
         self.calls: list[str] = []
         self.fault: Fault | None = None
         self._due: list[tuple[int, Callable[[], None]]] = []
@@ -331,7 +337,7 @@ def parse_guest(xml: str, now_ns: int) -> FakeGuest:
         address=words.get("lab.ip", "").partition("/")[0],
         started_ns=now_ns,
         cmdline=cmdline,
-        knobs={KNOBS["avoid_cpus"].path: "", STUBBORN: "0"},
+        knobs={MASK: "", STUBBORN: "0"},
         steal_ns=[0.0] * vcpus,
         delay_ns=[0.0] * vcpus,
         run_ns=[0.0] * vcpus,

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
@@ -26,6 +27,14 @@ _FACTS_TIMEOUT_S = 60
 _STAGE_TIMEOUT_S = 600
 
 
+@dataclass(frozen=True)
+class Programs:
+    """The lab's own programs that run on hosts, on this machine."""
+
+    probe: Path
+    knob: Path
+
+
 class LibvirtHost:
     """A host made of a shell, its libvirt, and a way to start the probe on it."""
 
@@ -34,16 +43,21 @@ class LibvirtHost:
         facts: HostFacts,
         shell: LocalShell | SshShell,
         hypervisor: LibvirtHypervisor,
-        probe: Path,
+        programs: Programs,
         ssh_command: Sequence[str],
     ) -> None:
         self.facts = facts
         self.shell: Shell = shell
         self.hypervisor = hypervisor
         self._gateway = shell if isinstance(shell, SshShell) else None
-        self._probe = probe
+        self._programs = programs
         self._ssh_command = tuple(ssh_command)
         self._staged: dict[Path, str] = {}
+
+    @property
+    def knob_program(self) -> str:
+        """pvknob on this host."""
+        return self.stage(self._programs.knob)
 
     def stage(self, source: Path) -> str:
         """The host's path of the same bytes; named by their hash, so that they are copied once."""
@@ -71,7 +85,7 @@ class LibvirtHost:
 
     def start_agent(self, stream: str, interval_ms: int) -> AbstractContextManager[Agent]:
         """The probe on this host."""
-        argv = [self.stage(self._probe), "host", "--out", stream, "--interval", str(interval_ms)]
+        argv = [self.stage(self._programs.probe), "host", "--out", stream, "--interval", str(interval_ms)]
         command = [*self._ssh_command, shlex.join(argv)] if self._ssh_command else argv
         return start_agent(command, f"probe on {self.facts.where}")
 
@@ -104,16 +118,16 @@ def _nothing_outside() -> Iterator[Agent | None]:
     yield None
 
 
-def open_local_host(where: str, probe: Path, store_dir: Path, emulator: str | None) -> LibvirtHost:
+def open_local_host(where: str, programs: Programs, store_dir: Path, emulator: str | None) -> LibvirtHost:
     """This machine. `emulator` is what to use where the machine has no QEMU of its own."""
     shell = LocalShell()
     hypervisor = LibvirtHypervisor("qemu:///system")
     facts = read_host_facts(where, shell, hypervisor, str(store_dir), emulator)
-    return LibvirtHost(facts, shell, hypervisor, probe, ())
+    return LibvirtHost(facts, shell, hypervisor, programs, ())
 
 
 def open_ssh_host(
-    where: str, target: str, ssh_config: Path | None, probe: Path, store_dir: str
+    where: str, target: str, ssh_config: Path | None, programs: Programs, store_dir: str
 ) -> LibvirtHost:
     """The machine behind `target`, reached as `ssh_config` says (the user's own where None)."""
     ssh = ["ssh", *(["-F", str(ssh_config)] if ssh_config else []), "-o", "BatchMode=yes"]
@@ -127,7 +141,7 @@ def open_ssh_host(
             shell.close()
             raise
     keepalive = ["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=6"]
-    return LibvirtHost(facts, shell, hypervisor, probe, (*ssh, *keepalive, target))
+    return LibvirtHost(facts, shell, hypervisor, programs, (*ssh, *keepalive, target))
 
 
 def _libvirt_uri(target: str, ssh_config: Path | None) -> str:

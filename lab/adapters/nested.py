@@ -25,6 +25,11 @@ class NestedHost:
         self.shell: Shell = inner.shell
         self.hypervisor: Hypervisor = inner.hypervisor
 
+    @property
+    def knob_program(self) -> str:
+        """As the ssh host does."""
+        return self._inner.knob_program
+
     def stage(self, source: Path) -> str:
         """As the ssh host does."""
         return self._inner.stage(source)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`lab knob`: knobs of a running lab."""
+"""`lab knob`: knobs of a running lab, and all that are known."""
 
 from __future__ import annotations
 
@@ -7,59 +7,42 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.desk import desk_of
-from lab.cli.parameters import LabOption, NodeArgument
-from lab.errors import KnobError
-
-KnobArgument = Annotated[
-    str, typer.Argument(metavar="KNOB", help="A knob's name, or an absolute path in the guest.")
-]
+from lab.cli.desk import Desk, desk_of
+from lab.cli.knobnames import KnobFilesOption, known_knobs
+from lab.cli.parameters import LabOption, OfHostOption
+from lab.errors import InputError
 
 
-def get(ctx: typer.Context, node: NodeArgument, knob: KnobArgument, lab: LabOption = None) -> None:
-    """Print a knob's value."""
-    from lab.cli.running import find_running, open_guest
-    from lab.plan.knobs import plan_knob
-    from lab.run.guestctl import read_knob
-
-    desk = desk_of(ctx)
-    setting = plan_knob(node, knob, "")
-    with open_guest(desk, find_running(desk, lab), node) as shell:
-        desk.print(read_knob(shell, setting))
-
-
-def set_(
+def list_(
     ctx: typer.Context,
-    node: NodeArgument,
-    knob: KnobArgument,
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="What to write; '' clears.")],
+    node: Annotated[str | None, typer.Argument(metavar="NODE", help="A node of the lab.")] = None,
+    of_host: OfHostOption = False,
     lab: LabOption = None,
+    every: Annotated[bool, typer.Option("--all", help="Every knob that is known; no lab is asked.")] = False,
+    knob_files: KnobFilesOption = None,
 ) -> None:
-    """Write a knob, read it back, and print the change."""
-    from lab.cli.running import find_running, open_guest
-    from lab.plan.knobs import plan_knob
-    from lab.run.guestctl import write_knob
+    """List the knobs that this guest's kernel has, or with --all every knob that is known."""
+    from lab.knobs.text import render_knob_list
 
-    desk = desk_of(ctx)
-    setting = plan_knob(node, knob, value)
-    with open_guest(desk, find_running(desk, lab), node) as shell:
-        change = write_knob(shell, setting)
-    desk.print(f"{node} {knob}: {change.old or 'empty'} -> {change.new or 'empty'}")
+    if every:
+        desk_of(ctx).print(render_knob_list(known_knobs(knob_files)))
+    elif node is None and not of_host:
+        raise InputError("lab knob list: say of which node, --host, or --all", "`lab knob list --all`")
+    else:
+        _list_of(desk_of(ctx), node, of_host, lab)
 
 
-def list_(ctx: typer.Context, node: NodeArgument, lab: LabOption = None) -> None:
-    """List the knobs that have a name, and what this guest's kernel has of them."""
-    from lab.cli.running import find_running, open_guest
-    from lab.plan.knobs import KNOBS, plan_knob
-    from lab.run.guestctl import read_knob
+def _list_of(desk: Desk, node: str | None, of_host: bool, lab: str | None) -> None:
+    from lab.cli.knobtarget import find_target, open_target_knobs
+    from lab.plan.knobs import plan_reading_in
 
-    desk = desk_of(ctx)
-    lines = []
-    with open_guest(desk, find_running(desk, lab), node) as shell:
-        for name, knob in KNOBS.items():
-            try:
-                value = read_knob(shell, plan_knob(node, name, "")) or "empty"
-            except KnobError:
-                value = "not in this kernel"
-            lines.append(f"{name:<16} {value:<20} {knob.path}")
+    target = find_target(desk, "list", [node] if node else [], of_host, lab, ())
+    settings = [plan_reading_in(target.lab.plan, target.node, name)[0] for name in target.knob_names()]
+    found: dict[str, str] = {}
+    with open_target_knobs(desk, target) as knobs:
+        for node in dict.fromkeys(one.node for one in settings):
+            of_node = [one for one in settings if one.node == node]
+            values = zip(of_node, knobs.read_each(of_node), strict=True)
+            found.update((one.knob, value or "empty") for one, value in values if isinstance(value, str))
+    lines = [f"{name:<24} {found.get(name, 'not in this kernel')}" for name in target.knob_names()]
     desk.print("\n".join(lines))

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from lab.cli.desk import Desk
-from lab.cli.running import RunningLab, open_running_host
+from lab.cli.running import RunningLab, open_running_host, open_running_knobs
 from lab.plan.cmdline import cmdline_candidate
 from lab.plan.labplan import KnobSetting
-from lab.run.guestctl import write_knob
 from lab.run.kept import kept_parameter, start_kept_anew
 from lab.run.ports import Host
 
@@ -25,19 +24,14 @@ def set_on_command_line(desk: Desk, lab: RunningLab, setting: KnobSetting) -> st
     with open_running_host(desk, lab) as host:
         changes = {setting.node: {place.path: place.raw}}
         start_kept_anew(host, lab.plan, lab.directory, lab.record.remote_dir, changes, desk.narrator)
-        _set_again(host, lab, setting.node)
+        _set_again(desk, host, lab, setting.node)
     return (
         f"{setting.node} {setting.knob}: {old or 'empty'} -> {place.raw or 'empty'}; {setting.node} was started "
         "anew: its loads have ended, knobs are as the topology sets them"
     )
 
 
-def _set_again(host: Host, lab: RunningLab, node: str) -> None:
+def _set_again(desk: Desk, host: Host, lab: RunningLab, node: str) -> None:
     settings = [one for one in lab.plan.knobs if one.node == node and cmdline_candidate(one) is None]
-    if settings:
-        shell = lab.shell(host, node)
-        try:
-            for setting in settings:
-                write_knob(shell, setting)
-        finally:
-            shell.close()
+    with open_running_knobs(desk, lab, host) as knobs, knobs.writing() as writer:
+        writer.write(settings, lambda _done: None)

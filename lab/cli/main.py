@@ -16,10 +16,14 @@ from lab.cli import (
     down,
     exec_,
     gc,
+    govern,
     host,
     image,
     kernel,
     knob,
+    knob_get,
+    knob_restore,
+    knobnames,
     load,
     plan,
     prepare,
@@ -82,10 +86,14 @@ app.command("exec", context_settings=_FOREIGN_WORDS)(guarded(exec_.exec_))
 app.command("down")(guarded(down.down))
 app.command("gc")(guarded(gc.gc))
 
-_knob = _group("knob", "Read and write knobs of a running lab.")
-_knob.command("get")(guarded(knob.get))
-_knob.command("set")(guarded(knob.set_))
+app.command("govern")(guarded(govern.govern))
+
+_knob = _group("knob", "Read, write and explain knobs of a running lab.")
+_knob.command("get")(guarded(knob_get.get))
+_knob.command("set")(guarded(knob_get.set_))
 _knob.command("list")(guarded(knob.list_))
+_knob.command("restore")(guarded(knob_restore.restore))
+_knob.command("explain")(guarded(knobnames.explain))
 _load = _group("load", "Start and stop loads of a running lab.")
 _load.command("start")(guarded(load.start))
 _load.command("stop")(guarded(load.stop))

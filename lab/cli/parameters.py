@@ -25,4 +25,5 @@ LabOption = Annotated[
     str | None,
     typer.Option("--lab", metavar="NAME", help="Name or id of the lab. Default: the only one that is up."),
 ]
+OfHostOption = Annotated[bool, typer.Option("--host", help="The host's knob instead of a node's.")]
 NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A node of the lab.")]

@@ -14,8 +14,12 @@ from lab.cli.desk import Desk
 from lab.cli.sshconfig import GuestLogin, render_ssh_config
 from lab.errors import HostError, InputError, LabFailure
 from lab.plan.labplan import LabPlan, parse_plan_json
+from lab.run.knobmachines import machines_of
+from lab.run.knobs import KnobDriver
+from lab.run.lab import open_knobs
 from lab.run.ports import Host, Shell
 from lab.run.records import LabRecord
+from lab.run.shells import GuestShells
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,17 @@ def open_running_host(desk: Desk, lab: RunningLab) -> Iterator[Host]:
                 f"`lab down {lab.record.lab_id}` forgets the lab",
             )
         yield host
+
+
+@contextmanager
+def open_running_knobs(desk: Desk, lab: RunningLab, host: Host) -> Iterator[KnobDriver]:
+    """What drives the knobs of a lab that is up, on its guests and its host."""
+    shells = GuestShells(host, lab.plan, lab.key_file, lab.host_keys)
+    machines = machines_of(host, lab.record.remote_dir, shells.__getitem__)
+    try:
+        yield open_knobs(desk.records, desk.places.state_dir, lab.record, lab.plan, machines)
+    finally:
+        shells.close()
 
 
 @contextmanager

@@ -23,7 +23,7 @@ class CommandLines:
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
-        self._standing: dict[tuple[str, str], KnobSetting] = {}
+        self._standing: dict[tuple[str, ...], KnobSetting] = {}
 
     def set(self, settings: Sequence[KnobSetting]) -> tuple[str, ...]:
         """Start guests anew whose command lines `settings` change; their names.
@@ -48,14 +48,33 @@ class CommandLines:
         """What is to be written now, in order: what stood in the guests that were just `started`, then those of
         `settings` that are not on a command line."""
         written = [one for one in settings if cmdline_candidate(one) is None]
-        replaced = {(one.node, one.knob) for one in written}
-        again = [one for key, one in self._standing.items() if one.node in started and key not in replaced]
+        replaced = {_key(one) for one in written}
+        again = [
+            one
+            for key, one in self._standing.items()
+            if (one.guest or one.node) in started and key not in replaced
+        ]
         return [*again, *written]
 
     def stands(self, setting: KnobSetting) -> None:
         """`setting` was written: it is to stand until another replaces it."""
-        self._standing.pop((setting.node, setting.knob), None)
-        self._standing[setting.node, setting.knob] = setting
+        self._standing.pop(_key(setting), None)
+        self._standing[_key(setting)] = setting
+
+    @property
+    def standing(self) -> tuple[KnobSetting, ...]:
+        """Everything that stands, in the order in which it was set."""
+        return tuple(self._standing.values())
+
+    def forget(self) -> None:
+        """Nothing is to stand any more."""
+        self._standing.clear()
+
+    def remember(self, settings: Sequence[KnobSetting]) -> None:
+        """These stand, and nothing else."""
+        self.forget()
+        for setting in settings:
+            self.stands(setting)
 
     def _changes(self, settings: Sequence[KnobSetting]) -> Changes:
         wanted = {node: cmdline_parameters(settings, node) for node in restarted_nodes(settings)}
@@ -84,3 +103,8 @@ class CommandLines:
             host_t0_ns=before_ns,
             host_t1_ns=after_ns,
         )
+
+
+def _key(setting: KnobSetting) -> tuple[str, ...]:
+    """A control group's file is one for each vCPU."""
+    return setting.node, setting.knob, *((setting.candidates[0].path,) if setting.guest else ())

@@ -16,6 +16,7 @@ from lab.plan.labplan import LabPlan
 from lab.recording import RecordingWriter
 from lab.run.events import Journal
 from lab.run.lab import Lab, Surroundings, open_lab
+from lab.run.labknobs import host_knobs_restored
 from lab.run.phases import PhaseRunner
 from lab.run.ports import Host, Narrator
 
@@ -55,6 +56,7 @@ def _run_once(
     with (
         open_lab(host, plan, around, journal) as lab,
         open_recording(lab, topology_text, directory) as writer,
+        host_knobs_restored(lab, around.narrator),
     ):
         PhaseRunner(lab, around.narrator, writer.kvm_stats).run_all()
 

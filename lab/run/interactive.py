@@ -6,20 +6,24 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab.errors import InputError, LabError, Lost
 from lab.judge.evidence import Evidence
 from lab.judge.measured import MeasuredPhase
 from lab.measure.derive import measure_recording
-from lab.plan.knobs import plan_knob
+from lab.plan.cmdline import cmdline_candidate
+from lab.plan.knobs import plan_knob_in, plan_reading_in
+from lab.plan.labplan import HOST_SCOPE, KnobSetting
 from lab.recording import Event, Recording, RecordingWriter
 from lab.run.experiment import fetch_streams, open_recording
-from lab.run.guestctl import COMMAND_TIMEOUT_S, KnobRefusedError, read_knob
+from lab.run.knobmachines import COMMAND_TIMEOUT_S
+from lab.run.knobtexts import KnobRefusedError
 from lab.run.lab import Lab
+from lab.run.labknobs import host_knobs_restored
 from lab.run.phases import PhaseRunner
-from lab.run.ports import CommandResult, Narrator, Shell
+from lab.run.ports import CommandResult, Narrator
 from lab.run.watch import DELIVERY_S
 
 _CONSOLE_LINES = 25
@@ -30,12 +34,13 @@ MAX_OPENINGS = 3
 class LabSession:
     """One lab that is up. Every method raises GuestLost or HostLost when its environment goes away."""
 
-    def __init__(self, lab: Lab, writer: RecordingWriter, narrator: Narrator) -> None:
+    def __init__(self, lab: Lab, writer: RecordingWriter, runner: PhaseRunner) -> None:
         self._lab = lab
         self._writer = writer
-        self._runner = PhaseRunner(lab, narrator, writer.kvm_stats)
+        self._runner = runner
         self._phases: dict[str, MeasuredPhase] = {}
         self._clean_events = len(lab.journal.events)
+        self._clean_knobs = runner.clean_point()
         #: Keep the recording when the session ends.
         self.keep_recording = False
         #: Not as it was brought up any more, and not to be mended: something was lost, or half done.
@@ -73,8 +78,21 @@ class LabSession:
     def knob(self, node: str, name: str) -> KnobHandle:
         """A knob by its name or its path in the guest. Raises InputError for an unknown node or knob."""
         self._check_node(node)
-        plan_knob(node, name, "")
+        self.knob_reading(node, name)
         return KnobHandle(self, node, name)
+
+    def host_knob(self, name: str) -> KnobHandle:
+        """A knob of the host. Raises InputError for an unknown one."""
+        self.knob_reading(HOST_SCOPE, name)
+        return KnobHandle(self, HOST_SCOPE, name)
+
+    def knob_reading(self, node: str, name: str) -> KnobSetting:
+        """What it takes to read a knob."""
+        return plan_reading_in(self._lab.plan, node, name)[0]
+
+    def knob_writes(self, node: str, name: str, value: str) -> tuple[KnobSetting, ...]:
+        """What it takes to write a knob. Raises InputError for a value that cannot be."""
+        return plan_knob_in(self._lab.plan, node, name, value)
 
     def measure(self, phase: str, seconds: float, settle: float = 2.0) -> MeasuredPhase:
         """Let `settle` seconds pass, then measure for `seconds`.
@@ -138,15 +156,25 @@ class LabSession:
         """
         if self.spoiled:
             return
-        changes = self._changes()
         try:
             self._runner.stop_loads(sorted(self.running_loads()))
-            for event in reversed(changes):
-                if event.kind == "knob":
-                    self._restore(event)
+            self._runner.return_to(self._clean_knobs, self._command_lines_before())
         except LabError:
             self.spoiled = True
         self._clean_events = len(self._lab.journal.events)
+        self._clean_knobs = self._runner.clean_point()
+
+    def _command_lines_before(self) -> list[KnobSetting]:
+        """What brings the parameters of command lines back that were changed, the last first; what they were need
+        not be a value of the knob."""
+        changed = [one for one in reversed(self._changes()) if one.kind == "knob"]
+        readings = [(one, self.knob_reading(one.data["node"], one.data["knob"])) for one in changed]
+        places = [(one, reading, cmdline_candidate(reading)) for one, reading in readings]
+        return [
+            replace(reading, candidates=(replace(place, raw=one.data["old"]),))
+            for one, reading, place in places
+            if place is not None
+        ]
 
     def running_loads(self) -> set[str]:
         """Names of the loads that were started and not stopped, on one node at least."""
@@ -169,9 +197,6 @@ class LabSession:
     def _changes(self) -> tuple[Event, ...]:
         return self._lab.journal.events[self._clean_events :]
 
-    def _restore(self, event: Event) -> None:
-        self._runner.set_knobs([plan_knob(event.data["node"], event.data["knob"], event.data["old"])])
-
     def change(self, what: Callable[[PhaseRunner], None]) -> None:
         """Change something. If that fails midway, nobody knows what was done: the session is spoiled.
 
@@ -185,10 +210,10 @@ class LabSession:
             self.spoiled = True
             raise
 
-    def read(self, node: str, work: Callable[[Shell], str]) -> str:
-        """Read something in a guest."""
+    def read_knob(self, setting: KnobSetting) -> str:
+        """A knob's value, in its own unit."""
         with self._watched():
-            return work(self._lab.shells[node])
+            return self._lab.knobs.read(setting)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -242,14 +267,13 @@ class KnobHandle:
 
     def get(self) -> str:
         """Its value. Raises KnobError if this kernel does not have it."""
-        return self.session.read(
-            self.node, lambda shell: read_knob(shell, plan_knob(self.node, self.name, ""))
-        )
+        setting = self.session.knob_reading(self.node, self.name)
+        return self.session.read_knob(setting)
 
     def set(self, value: str) -> None:
         """Write, read back, compare. Raises KnobError if the kernel refuses, or keeps another value."""
-        setting = plan_knob(self.node, self.name, value)
-        self.session.change(lambda runner: runner.set_knobs([setting]))
+        settings = self.session.knob_writes(self.node, self.name, value)
+        self.session.change(lambda runner: runner.set_knobs(settings))
 
 
 @contextmanager
@@ -261,9 +285,11 @@ def open_session(lab: Lab, topology_text: str, directory: Path, narrator: Narrat
     session = None
     try:
         with open_recording(lab, topology_text, directory) as writer:
-            PhaseRunner(lab, narrator, writer.kvm_stats).set_knobs(lab.plan.knobs)
-            session = LabSession(lab, writer, narrator)
-            yield session
+            runner = PhaseRunner(lab, narrator, writer.kvm_stats)
+            with host_knobs_restored(lab, narrator):
+                runner.set_knobs(lab.plan.knobs)
+                session = LabSession(lab, writer, runner)
+                yield session
     finally:
         if session is None or not session.keep_recording:
             shutil.rmtree(directory, ignore_errors=True)

@@ -14,9 +14,15 @@ from typing import Protocol, TypeVar
 
 from lab.errors import HostLost, LabError, Lost
 from lab.plan.domainxml import render_network_xml
-from lab.plan.labplan import LabPlan, render_plan_json
+from lab.plan.knobs import registry_of
+from lab.plan.labplan import HOST_SCOPE, LabPlan, render_plan_json
 from lab.run.boot import Boot, GuestFiles, GuestKeys, stage_guests, write_guests
 from lab.run.events import Journal
+from lab.run.knobclaims import HostClaims
+from lab.run.knobjournal import KnobJournal
+from lab.run.knobmachines import Machines, host_machine, machines_of
+from lab.run.knobrestore import Restored, restore_entries
+from lab.run.knobs import KnobDriver
 from lab.run.leases import check_leases, leases_locked
 from lab.run.ports import Host, Launch, Narrator
 from lab.run.records import LabRecord, LabRecords, LabState
@@ -49,6 +55,8 @@ class Lab:
     watch: Watch
     journal: Journal
     shells: GuestShells
+    knobs: KnobDriver
+    uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def files(self) -> Mapping[str, GuestFiles]:
@@ -162,7 +170,19 @@ def _make(
     (local / "host_keys").write_text("".join(f"{name} {one.host_public}\n" for name, one in keys.items()))
     write_guests(local, files)
     around.records.update(record, LabState.RUNNING)
-    return Lab(plan, host, record, local, boot, watch, journal, shells)
+    knobs = open_knobs(
+        around.records, around.state_dir, record, plan, machines_of(host, remote, shells.__getitem__)
+    )
+    return Lab(plan, host, record, local, boot, watch, journal, shells, knobs, around.uninterrupted)
+
+
+def open_knobs(
+    records: LabRecords, state_dir: Path, record: LabRecord, plan: LabPlan, machines: Machines
+) -> KnobDriver:
+    """What drives the knobs of a lab."""
+    claims = HostClaims(records, state_dir, record.lab_id, record.where)
+    journal = KnobJournal(records.directory(record.lab_id))
+    return KnobDriver(journal, machines, registry_of(plan), claims)
 
 
 def keep_lab(around: Surroundings, lab: Lab) -> LabRecord:
@@ -179,7 +199,7 @@ def end_lab(host: Host | None, records: LabRecords, record: LabRecord) -> bool:
     if host is not None:
         records.update(record, LabState.ENDING)
         try:
-            _end_on_host(host, record)
+            _end_on_host(host, records, record)
         except BaseException as error:
             records.update(record, LabState.LEFT)
             if isinstance(error, HostLost):
@@ -196,7 +216,7 @@ def _end_left(host: Host, records: LabRecords) -> None:
             end_lab(host, records, record)
 
 
-def _end_on_host(host: Host, record: LabRecord) -> None:
+def _end_on_host(host: Host, records: LabRecords, record: LabRecord) -> None:
     domains, networks = host.hypervisor.domains(), host.hypervisor.networks()
     problems: list[LabError] = []
     for name in record.domains:
@@ -204,6 +224,8 @@ def _end_on_host(host: Host, record: LabRecord) -> None:
             _attempt(lambda name=name: host.hypervisor.destroy_domain(name), problems)  # type: ignore[misc]
     if networks.get(record.network) == record.lab_id:
         _attempt(lambda: host.hypervisor.destroy_network(record.network), problems)
+    if not _attempt(lambda: restore_host_knobs(host, records, record), problems):
+        raise problems[0]  # the lab's directory there is what a later attempt needs
     _attempt(
         lambda: host.shell.run(f"rm -rf {shlex.quote(record.remote_dir)}", timeout_s=_FILE_TIMEOUT_S),
         problems,
@@ -212,8 +234,20 @@ def _end_on_host(host: Host, record: LabRecord) -> None:
         raise problems[0]
 
 
-def _attempt(action: Callable[[], object], problems: list[LabError]) -> None:
+def restore_host_knobs(host: Host, records: LabRecords, record: LabRecord) -> tuple[Restored, ...]:
+    """Bring back what a lab wrote to its host's knobs, by the journal. Raises KnobError after all was tried."""
+    journal = KnobJournal(records.directory(record.lab_id))
+    if not journal.open_entries(HOST_SCOPE):
+        return ()
+    with journal.locked() as opened:
+        machine = host_machine(host, record.remote_dir)
+        return restore_entries(machine, opened, opened.open_entries(HOST_SCOPE))
+
+
+def _attempt(action: Callable[[], object], problems: list[LabError]) -> bool:
     try:
         action()
     except LabError as error:
         problems.append(error)
+        return False
+    return True

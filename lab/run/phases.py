@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from dataclasses import dataclass
 from typing import TypeVar
 
 from lab.errors import LabFailure, Lost
-from lab.plan.labplan import KnobSetting, LoadPlan, PhasePlan
+from lab.plan.labplan import HOST_SCOPE, KnobSetting, LoadPlan, PhasePlan
 from lab.recording import KvmStats
 from lab.run.anew import CommandLines
-from lab.run.guestctl import start_load, stop_load, write_knob
+from lab.run.govern import Governors
+from lab.run.guestctl import start_load, stop_load
 from lab.run.lab import Lab
+from lab.run.labknobs import restore_settings, write_settings
 from lab.run.ports import Narrator, Shell
 from lab.run.watch import DELIVERY_S
 from lab.units import format_seconds
@@ -22,6 +24,16 @@ from lab.units import format_seconds
 _NEWS_S = 2.0
 
 _OnNode = TypeVar("_OnNode", KnobSetting, LoadPlan)
+
+
+@dataclass(frozen=True)
+class CleanPoint:
+    """What knobs were at one point: the newest entry of their journal then, which start of every guest it was, and
+    what stood in them."""
+
+    entry: int
+    boots: Mapping[str, int]
+    standing: tuple[KnobSetting, ...]
 
 
 class PhaseRunner:
@@ -33,6 +45,7 @@ class PhaseRunner:
         self._keep_stats = keep_stats
         self._running: set[tuple[str, str]] = set()
         self._command_lines = CommandLines(lab)
+        self._governors = Governors(lab.plan, lab.watch, self.set_knobs, lab.journal.add)
 
     def run_all(self) -> None:
         """All phases of the plan, and the wait for what was sampled in the last.
@@ -43,6 +56,7 @@ class PhaseRunner:
         self.set_knobs(self._lab.plan.knobs)
         for phase in self._lab.plan.phases:
             self.run(phase)
+        self._governors.release(())
         self._lab.watch.sleep(DELIVERY_S)
 
     def run(self, phase: PhasePlan) -> None:
@@ -51,24 +65,29 @@ class PhaseRunner:
             f"phase {phase.name}: {format_seconds(phase.settle_ns)} to settle, "
             f"{format_seconds(phase.duration_ns)} measured"
         )
+        self._governors.release(phase.govern)
         self.stop_loads(phase.stop)
         self.set_knobs(phase.knobs)
         self.start_loads(phase.start)
-        self._lab.watch.sleep(phase.settle_ns / 1e9)
-        self.measure(phase.name, phase.duration_ns / 1e9)
+        begin = self._lab.watch.mark(f"phase-begin {phase.name}")
+        self._governors.govern(phase.govern)
+        self._governors.sleep(phase.settle_ns / 1e9)
+        self.measure(phase.name, phase.duration_ns / 1e9, begin)
 
-    def measure(self, name: str, seconds: float) -> None:
-        """One measured window of `seconds`."""
+    def measure(self, name: str, seconds: float, begin_ns: int | None = None) -> None:
+        """One measured window of `seconds`; `begin_ns` is when the changes before it were done."""
         watch = self._lab.watch
         self._read_stats()
         outer_start = watch.mark_outside(f"phase-start {name}")
         start = watch.mark(f"phase-start {name}")
-        watch.sleep(seconds)
+        self._governors.sleep(seconds)
         end = watch.mark(f"phase-end {name}")
         outer_end = watch.mark_outside(f"phase-end {name}")
         self._read_stats()
-        outside = {} if outer_start is None else {"outer_start_ns": outer_start, "outer_end_ns": outer_end}
-        self._lab.journal.add(end, "phase", phase=name, start_ns=start, end_ns=end, **outside)
+        more = {} if outer_start is None else {"outer_start_ns": outer_start, "outer_end_ns": outer_end}
+        if begin_ns is not None:
+            more["begin_ns"] = begin_ns
+        self._lab.journal.add(end, "phase", phase=name, start_ns=start, end_ns=end, **more)
 
     def set_knobs(self, settings: Sequence[KnobSetting]) -> None:
         """Set knobs, all nodes at the same time, each node's in order, and write down both clocks.
@@ -81,6 +100,24 @@ class PhaseRunner:
             self._end_loads_of(started)
         self._write_knobs(self._command_lines.rest(settings, started))
 
+    def clean_point(self) -> CleanPoint:
+        """Knobs as they are now, to return to."""
+        boots = {name: files.boot for name, files in self._lab.files.items()}
+        return CleanPoint(self._lab.knobs.mark(), boots, self._command_lines.standing)
+
+    def return_to(self, point: CleanPoint, command_lines: Sequence[KnobSetting]) -> None:
+        """Bring all knobs back to `point`, and command lines to what `command_lines` say.
+
+        A guest that was started anew since has lost what stood in it at that point: it is set again.
+        """
+        self._command_lines.forget()
+        self.set_knobs(command_lines)
+        machines = [HOST_SCOPE, *(node.name for node in self._lab.plan.nodes)]
+        restore_settings(self._lab, machines, point.entry)
+        anew = [name for name, files in self._lab.files.items() if files.boot != point.boots.get(name)]
+        self._write_knobs([one for one in point.standing if (one.guest or one.node) in anew])
+        self._command_lines.remember(point.standing)
+
     def _end_loads_of(self, nodes: Sequence[str]) -> None:
         """Write down that the loads of guests that were started anew are over."""
         now = self._lab.watch.mark("load-stop")
@@ -89,29 +126,8 @@ class PhaseRunner:
             self._lab.journal.add(now, "load-stop", load=load, node=node)
 
     def _write_knobs(self, settings: Sequence[KnobSetting]) -> None:
-        if not settings:
-            return
-        before = self._lab.watch.mark("knobs")
-        by_node = _by_node(settings)
-        changes = self._lab.everywhere(
-            list(by_node), lambda node: [write_knob(self._lab.shells[node], one) for one in by_node[node]]
-        )
-        after = self._lab.watch.mark("knobs-written")
-        for change in chain.from_iterable(changes):
-            self._command_lines.stands(change.setting)
-            self._lab.journal.add(
-                after,
-                "knob",
-                node=change.setting.node,
-                knob=change.setting.knob,
-                path=change.setting.candidates[0].path,
-                old=change.old,
-                new=change.new,
-                guest_t0_ns=change.guest_t0_ns,
-                guest_t1_ns=change.guest_t1_ns,
-                host_t0_ns=before,
-                host_t1_ns=after,
-            )
+        for setting in write_settings(self._lab, settings):
+            self._command_lines.stands(setting)
 
     def start_loads(self, names: Sequence[str]) -> None:
         """Start loads by name, at the same time on all their nodes where they do not run."""

@@ -115,6 +115,10 @@ class Host(Protocol):
     def hypervisor(self) -> Hypervisor:
         """Its libvirt."""
 
+    @property
+    def knob_program(self) -> str:
+        """The path of pvknob on the host, put there if need be."""
+
     def stage(self, source: Path) -> str:
         """The path under which the host's QEMU can read the local file `source`, copied if need be.
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fakeknob import FakeKernel
 
 from lab.cli.desk import make_desk
 from lab.cli.main import app
@@ -74,9 +76,13 @@ class FakeShell:
         self.answers = answers
         self.commands: list[str] = []
         self.closed = False
+        self.kernel = FakeKernel({}, "boot-1")
 
     def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
         self.commands.append(command)
+        program, *arguments = shlex.split(command)
+        if program == "pvknob":
+            return self.kernel.run(arguments, 1_000_000)
         for words, answer in self.answers.items():
             if command.startswith(words):
                 return CommandResult(0, answer, "")
@@ -115,6 +121,7 @@ class FakeHost:
 
     def __init__(self, guests: Mapping[str, FakeShell], hypervisor: FakeHypervisor) -> None:
         self.shell = FakeShell({"rm -rf": ""})
+        self.knob_program = "pvknob"
         self.hypervisor = hypervisor
         self.asked: list[tuple[str, Path, str]] = []
         self._guests = guests

@@ -23,6 +23,7 @@ from lab.run.records import LabRecord, LabRecords, LabState
 
 PLAN = plan_of(TOPOLOGY)
 KNOB_FILE = "/sys/devices/system/cpu/paravirt"
+AUTOGROUP = "/proc/sys/kernel/sched_autogroup_enabled"
 HOST_KEYS = {"one": "ssh-ed25519 AAAAone", "two": "ssh-ed25519 AAAAtwo"}
 
 
@@ -84,7 +85,7 @@ def test_ages_are_short(age_s: float, text: str) -> None:
 
 
 def test_a_knob_is_read(lab: Driver, up: UpLab) -> None:
-    up.shells["one"].answers = {f"/lab/knob {KNOB_FILE}": "1\n0-1\n0-1\n2\n"}
+    up.shells["one"].kernel.values = {KNOB_FILE: "0-1"}
     assert lab("knob", "get", "one", "avoid_cpus").out == "0-1\n"
     address = PLAN.node("one").address
     assert up.host.asked == [(address, up.directory / "key", HOST_KEYS["one"])]
@@ -92,22 +93,22 @@ def test_a_knob_is_read(lab: Driver, up: UpLab) -> None:
 
 
 def test_a_knob_is_written_and_read_back(lab: Driver, up: UpLab) -> None:
-    up.shells["two"].answers = {f"/lab/knob {KNOB_FILE} 1": "1\n\n1\n2\n"}
-    assert lab("knob", "set", "two", "avoid_cpus", "1").out == "two avoid_cpus: empty -> 1\n"
+    up.shells["two"].kernel.values = {AUTOGROUP: "1"}
+    assert lab("knob", "set", "two", AUTOGROUP, "0").out == f"two {AUTOGROUP}: 1 -> 0\n"
 
 
 def test_a_knob_that_kept_another_value_is_a_failure(lab: Driver, up: UpLab) -> None:
-    up.shells["two"].answers = {f"/lab/knob {KNOB_FILE} 1": "1\n\n0\n2\n"}
-    done = lab("knob", "set", "two", "avoid_cpus", "1")
+    kernel = up.shells["two"].kernel
+    kernel.values, kernel.stubborn = {AUTOGROUP: "1"}, (AUTOGROUP,)
+    done = lab("knob", "set", "two", AUTOGROUP, "0")
     assert done.code == ExitCode.LAB_FAILED
-    assert "read back '0'" in done.err
+    assert "read back '1'" in done.err
 
 
 def test_knobs_are_listed_with_what_the_kernel_has(lab: Driver, up: UpLab) -> None:
     assert "not in this kernel" in lab("knob", "list", "one").out
-    up.shells["one"].answers = {f"/lab/knob {KNOB_FILE}": "1\n\n\n2\n"}
-    out = lab("knob", "list", "one").out
-    assert out.split() == ["avoid_cpus", "empty", KNOB_FILE]
+    up.shells["one"].kernel.values = {KNOB_FILE: ""}
+    assert lab("knob", "list", "one").out.splitlines()[0].split() == ["avoid_cpus", "empty"]
 
 
 @pytest.mark.parametrize(

@@ -134,13 +134,14 @@ def test_a_failed_assertion_is_a_failure_and_the_lab_lives_on(run):
 def test_a_refused_knob_is_a_failure_and_the_lab_lives_on(run):
     result = run("""
 from lab.errors import KnobError
+MASK = "/sys/devices/system/cpu/paravirt"
 
 def test_refused(lab):
-    lab.knob("guest1", "avoid_cpus").set("0-1")
+    lab.knob("guest1", MASK).set("0-1")
 
 def test_expected(lab):
     with pytest.raises(KnobError, match="Invalid argument"):
-        lab.knob("guest1", "avoid_cpus").set("7")
+        lab.knob("guest1", MASK).set("7")
     assert lab.lab_id == "lab1"
 """)
     result.assert_outcomes(failed=1, passed=1)
