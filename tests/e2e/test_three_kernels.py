@@ -116,7 +116,7 @@ def render_spread(values: tuple[float, ...]) -> str:
 
 
 #: Bounds of mean differences from the mean of all kernels. Three windows of 5 s in an emulated host were within
-#: 0.6 % of work (single windows within 1.2 %) and 0.1 points of steal (0.2).
+#: 1.1 % of work (single windows within 2.0 %) and 0.2 points of steal (0.3).
 AA_WORK_PCT = 3.0
 AA_STEAL_POINTS = 1.5
 
@@ -137,7 +137,7 @@ def test_kernels_are_alike_where_no_knob_is_used(lab, figures, windows: int):
 
 
 #: Messages of each of hackbench's 20 senders to each of its 20 receivers.
-HACKBENCH = "hackbench --process --pipe --groups 1 --loops 100"
+HACKBENCH = "hackbench --process --pipe --groups 1 --loops 1500"
 HACKBENCH_ROUNDS = 8
 AA_HACKBENCH_PCT = 15.0
 

@@ -27,13 +27,13 @@
 #define MAX_COMPLAINTS 20
 
 enum count {
-	OFFLINED, ONLINED, PLUG_REFUSED, TAKEN, REFUSED, BUSY, CHECKED_WRITES, READS, CHECKED_READS, NOT_EMPTY, COVERING,
+	OFFLINED, ONLINED, PLUG_REFUSED, TAKEN, REFUSED, BUSY, CHECKED_WRITES, READS, CHECKED_READS, NOT_EMPTY,
 	GOVERNOR_ON, PROCESSES, BAD, COUNTS,
 };
 
 static const char *const count_names[COUNTS] = {
 	"offlined", "onlined", "plug_refused", "masks_taken", "masks_refused", "masks_busy", "writes_checked", "reads",
-	"reads_checked", "reads_not_empty", "reads_covering", "governor_on", "processes", "bad",
+	"reads_checked", "reads_not_empty", "governor_on", "processes", "bad",
 };
 
 static _Atomic long counts[COUNTS];
@@ -165,7 +165,8 @@ static void *reader(void *unused)
 		if (!(before & 1) && before == atomic_load(&plugging)) {
 			count(CHECKED_READS);
 			if (!(online & ~mask))
-				count(COVERING);
+				bad("mask %llx was read with %llx online", (unsigned long long)mask,
+				    (unsigned long long)online);
 		}
 		sleep_ms(1);
 	}
