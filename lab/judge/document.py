@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from lab.judge.evidence import Evidence
@@ -11,7 +12,14 @@ from lab.judge.folds import Fold, FoldLoad, find_folds
 from lab.judge.preemptions import COUNTERS, per_second
 from lab.judge.throughput import work_per_s
 from lab.judge.verdict import Judgement, Verdict
-from lab.measure.windows import Measurements, PhaseWindow, TaskAffinity, TaskWindow, VcpuWindow
+from lab.measure.windows import (
+    GovernDecision,
+    Measurements,
+    PhaseWindow,
+    TaskAffinity,
+    TaskWindow,
+    VcpuWindow,
+)
 from lab.plan.labplan import LabPlan
 
 #: Version of the document; it grows when a key changes its meaning or goes away.
@@ -21,9 +29,9 @@ FORMAT = 1
 def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgement) -> dict[str, Any]:
     """Plain containers, ready for `json.dumps`.
 
-    Keys: format, name, lab_id, outcome, verdicts[], phases[], vcpus[], loads[], affinities[], foldings[],
-    clocks[], retries[]. Units stand in the keys: `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is
-    None.
+    Keys: format, name, lab_id, outcome, verdicts[], phases[], vcpus[], loads[], affinities[], decisions[],
+    file_changes[], foldings[], clocks[], retries[]. Units stand in the keys: `_ns`, `_pct` (of elapsed time),
+    `_per_s`. What was not seen is None.
     """
     return {
         "format": FORMAT,
@@ -35,6 +43,8 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
         "vcpus": list(_vcpus(plan, measurements)),
         "loads": list(_loads(plan, measurements)),
         "affinities": [_affinity(task) for task in measurements.affinities],
+        "decisions": [_govern_decision(one) for one in measurements.decisions],
+        "file_changes": [asdict(one) for one in measurements.file_changes],
         "foldings": [_fold(fold) for fold in find_folds(Evidence(plan, measurements))],
         "clocks": [
             {"node": match.node, "offset_ns": match.offset_ns, "error_ns": match.error_ns}
@@ -136,6 +146,10 @@ def _affinity(task: TaskAffinity) -> dict[str, Any]:
         "task": task.task,
         "affinities": list(task.affinities),
     }
+
+
+def _govern_decision(one: GovernDecision) -> dict[str, Any]:
+    return {**asdict(one), "before": list(one.before), "after": list(one.after)}
 
 
 def _fold(fold: Fold) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from lab.judge.affinity import evaluate_affinity
 from lab.judge.agreement import evaluate_agreement
 from lab.judge.evidence import Evidence
 from lab.judge.foldeffect import evaluate_fold_effect
+from lab.judge.governor import evaluate_decisions, evaluate_governor
 from lab.judge.hostshare import evaluate_host_share
 from lab.judge.preemptions import evaluate_preemptions
 from lab.judge.steal import evaluate_steal
@@ -26,6 +27,8 @@ _JUDGES: dict[ExpectationKind, Callable[[ExpectationPlan, Evidence], Iterator[Ve
     "fold_effect": evaluate_fold_effect,
     "host_share": evaluate_host_share,
     "preemptions": evaluate_preemptions,
+    "governor": evaluate_governor,
+    "decisions_match": evaluate_decisions,
 }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from lab.judge.evidence import Evidence
+from lab.judge.governtable import GOVERNED_LEGEND, render_governors
 from lab.judge.layout import MISSING, Column, fit, heading, number, row, wrap
 from lab.judge.preemptions import per_second
 from lab.judge.throughput import render_idle_tasks, work_per_s
@@ -37,7 +38,8 @@ def render_phase_table(plan: LabPlan, measurements: Measurements) -> str:
         lines += [*([""] if lines else []), *_phase_lines(evidence, phase.name)]
     if len(plan.phases) == 2:
         lines += ["", *_before_after_lines(evidence, plan.phases[0].name, plan.phases[1].name)]
-    return "\n".join([*lines, "", *wrap(_LEGEND)]) + "\n"
+    legend = f"{_LEGEND}; {GOVERNED_LEGEND}" if measurements.decisions else _LEGEND
+    return "\n".join([*lines, "", *wrap(legend)]) + "\n"
 
 
 def _planned_vcpus(evidence: Evidence) -> Iterator[tuple[NodePlan, VcpuPlan]]:
@@ -51,6 +53,7 @@ def _phase_lines(evidence: Evidence, phase: str) -> list[str]:
     lines = wrap(f"Phase {phase}, {format_seconds(window.end_ns - window.start_ns)}")
     lines += _vcpu_table(evidence, phase)
     lines += _work_table(evidence, phase)
+    lines += render_governors(evidence, phase)
     return lines + [line for text in _doubts(evidence, phase) for line in wrap(f"! {text}", 2, 4)]
 
 

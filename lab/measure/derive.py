@@ -29,6 +29,7 @@ from lab.measure.doubts import (
     doubt_short,
 )
 from lab.measure.foldings import fold_acts, measure_foldings
+from lab.measure.governed import NodeView, file_changes, govern_decisions
 from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, task_windows
 from lab.measure.hostside import KvmReading, ThreadCounters, VcpuThread, kvm_series, vcpu_threads
 from lab.measure.probestream import ProbeStream, StreamError, parse_stream
@@ -80,6 +81,7 @@ class _Phase:
     start_ns: int
     end_ns: int
     outer_ns: tuple[int, int] | None
+    begin_ns: int = 0
 
     @property
     def length_ns(self) -> int:
@@ -131,6 +133,19 @@ class _Derivation:
     def _kvm(self) -> dict[tuple[str, int], tuple[Series, ...]]:
         return kvm_series(self._recording.kvm_stats(), self._restarts)
 
+    @cached_property
+    def _views(self) -> dict[str, NodeView]:
+        return {node: self._view(node) for node in self._boots}
+
+    def _view(self, node: str) -> NodeView:
+        return NodeView(
+            name=node,
+            boots=self._boots[node],
+            threads={vcpu: thread for (name, vcpu), thread in self._threads.items() if name == node},
+            clock_near=lambda t_ns: self._clock_near(node, t_ns),
+            clock_of=lambda boot: match_clocks(node, boot.guest, boot.host, self._exchanges(node, boot)),
+        )
+
     def measurements(self) -> Measurements:
         vcpus: list[VcpuWindow] = []
         tasks: list[TaskWindow] = []
@@ -140,6 +155,8 @@ class _Derivation:
                 vcpus += [self._vcpu_window(node.name, one.vcpu, phase, stretch) for one in node.vcpus]
                 if stretch.guest is not None:
                     tasks += task_windows(node.name, phase.name, stretch.guest)
+        watch = self._plan.measure.watch
+        changes = tuple(change for view in self._views.values() for change in file_changes(view, watch))
         return Measurements(
             phases=tuple(self._phase_window(phase) for phase in self._phases()),
             vcpus=tuple(vcpus),
@@ -152,6 +169,8 @@ class _Derivation:
             clocks=self._clocks(),
             retries=tuple(_retry_text(event) for event in self._events if event.kind == "retry"),
             foldings=self._foldings(),
+            file_changes=changes,
+            decisions=govern_decisions(self._plan, self._events, self._phases(), self._views, changes),
         )
 
     def _phases(self) -> tuple[_Phase, ...]:
@@ -309,7 +328,9 @@ def _phase(event: EventLike) -> _Phase:
     data = event.data
     outer = (data.get("outer_start_ns"), data.get("outer_end_ns"))
     outer_ns = (int(outer[0]), int(outer[1])) if outer[0] is not None and outer[1] is not None else None
-    phase = _Phase(_need(event, "phase"), _need(event, "start_ns"), _need(event, "end_ns"), outer_ns)
+    start_ns = int(_need(event, "start_ns"))
+    begin_ns = int(data.get("begin_ns", start_ns))
+    phase = _Phase(_need(event, "phase"), start_ns, _need(event, "end_ns"), outer_ns, begin_ns)
     if phase.end_ns <= phase.start_ns:
         raise RecordingError(f"events.jsonl: phase {phase.name} ends at or before its start")
     return phase

@@ -122,6 +122,48 @@ class Folding:
 
 
 @dataclass(frozen=True)
+class FileChange:
+    """A watched file of one node held `old` at `after_ns` of the host's clock and `new` at `by_ns`: two samples
+    that follow each other. `name` is the knob that the file backs, or its path."""
+
+    node: str
+    name: str
+    path: str
+    after_ns: int
+    by_ns: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class GovernDecision:
+    """One decision of a governor: by its guest's steal or by the host's hint (`source` steal, host), or the
+    kernel's own (kernel), of which only steps are seen.
+
+    It was made at `t_ns` of the host's clock, `since_begin_ns` after the changes at the beginning of `phase`;
+    `before` and `after` are the vCPUs folded. `bound`: a step was due, but no core was left for it. `seen_pct` is
+    what the governor itself saw, `guest_pct` and `host_pct` what was recorded over the same period: steal in per
+    cent of elapsed time x active vCPUs, None where that is not known. `high_pct` and `low_pct` are its thresholds.
+    """
+
+    node: str
+    phase: str
+    source: str
+    action: str
+    t_ns: int
+    since_begin_ns: int
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    bound: bool
+    high_pct: float | None
+    low_pct: float | None
+    seen_pct: float | None
+    guest_pct: float | None
+    host_pct: float | None
+    write_ns: int = 0
+
+
+@dataclass(frozen=True)
 class ClockMatch:
     """`host = guest + offset_ns` within `error_ns`, for one node."""
 
@@ -141,3 +183,5 @@ class Measurements:
     clocks: tuple[ClockMatch, ...]
     retries: tuple[str, ...] = ()
     foldings: tuple[Folding, ...] = ()
+    file_changes: tuple[FileChange, ...] = ()
+    decisions: tuple[GovernDecision, ...] = ()

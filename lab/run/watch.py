@@ -76,6 +76,10 @@ class Watch:
         """Why the guest is dead; None while it lives."""
         return self._dead.get(name)
 
+    def now_s(self) -> float:
+        """Seconds, by the clock that `sleep` goes by."""
+        return self._monotonic()
+
     def sleep(self, seconds: float) -> None:
         """Let time pass. Raises GuestLost as soon as any guest dies, HostLost if the host does."""
         deadline = self._monotonic() + seconds
