@@ -146,8 +146,14 @@ class _Builder:
 
     def _place(self, knob: Knob, generation: str, said: PlaceSpec, loc: Loc) -> Iterator[Finding]:
         place = _backend(knob, generation, said)
+        others = self.backends.setdefault(knob.name, [])
         yield from (Finding((*loc, key), message) for key, message in check_place(knob, place))
-        self.backends.setdefault(knob.name, []).append(place)
+        if others and (others[0].kind == "cgroup") != (place.kind == "cgroup"):
+            message = (
+                f"knob {knob.name!r} is kept in {others[0].kind}: a vCPU's control group and a guest's own "
+            )
+            yield Finding((*loc, "kind"), message + "place cannot stand for each other")
+        others.append(place)
 
 
 def _if_misspelt(name: str, known: Iterable[str]) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab.knobs.load import shipped_registry
+from lab.knobs.registry import beyond
 from lab.plan.artifacts import plan_artifacts
 from lab.plan.contention import Contender, GuestLoad, predict_steal_pct, vcpu_demands
 from lab.plan.expectations import plan_expectation
 from lab.plan.facts import HostFacts
+from lab.plan.folding import plan_folds
+from lab.plan.governing import plan_govern, plan_watch
 from lab.plan.kernels import KernelCatalogue, plan_kernel
 from lab.plan.knobs import plan_knobs
 from lab.plan.labplan import (
@@ -50,11 +54,16 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
         artifacts=plan_artifacts(facts.where, kernels),
         network=network,
         nodes=_plan_nodes(topology, placement, loads, network, lab_id),
-        knobs=plan_knobs(topology.knobs, topology.nodes),
+        knobs=plan_knobs(topology.knobs, topology.nodes, topology.registry, lab_id),
         loads=loads,
-        phases=_plan_phases(topology),
-        measure=MeasurePlan(topology.measure.interval // 1_000_000, topology.measure.disagreement),
+        phases=_plan_phases(topology, lab_id),
+        measure=MeasurePlan(
+            topology.measure.interval // 1_000_000,
+            topology.measure.disagreement,
+            plan_watch(topology, topology.registry),
+        ),
         expectations=tuple(plan_expectation(topology, spec) for spec in topology.expectations),
+        registry=beyond(topology.registry, shipped_registry()),
     )
 
 
@@ -76,15 +85,19 @@ def _plan_load(topology: Topology, spec: LoadSpec) -> list[LoadPlan]:
     return [LoadPlan(spec.name, node.name, spec.kind, spec.tasks, spec.vcpus or ()) for node in nodes]
 
 
-def _plan_phases(topology: Topology) -> tuple[PhasePlan, ...]:
+def _plan_phases(topology: Topology, lab_id: str) -> tuple[PhasePlan, ...]:
     return tuple(
         PhasePlan(
             name=phase.name,
             duration_ns=phase.duration,
             settle_ns=phase.settle,
-            knobs=plan_knobs(phase.set, topology.nodes),
+            knobs=(
+                *plan_knobs(phase.set, topology.nodes, topology.registry, lab_id),
+                *plan_folds(phase.fold, topology, lab_id),
+            ),
             start=phase.start,
             stop=phase.stop,
+            govern=plan_govern(phase.govern, topology.nodes),
         )
         for phase in topology.phases
     )

@@ -49,10 +49,15 @@ def render_guest_cmdline(plan: LabPlan, node: NodePlan) -> str:
         f"lab.name={node.name}",
         f"lab.ip={node.address}/{plan.network.prefix}",
         f"lab.interval_ms={plan.measure.interval_ms}",
+        _watched(plan),
         kernels[node.kernel].cmdline,
     )
     cmdline = " ".join(part for part in parts if part)
     return override_cmdline(cmdline, cmdline_parameters(plan.knobs, node.name))
+
+
+def _watched(plan: LabPlan) -> str:
+    return f"lab.watch={','.join(watch.path for watch in plan.measure.watch)}" if plan.measure.watch else ""
 
 
 def render_domain_xml(plan: LabPlan, node: NodePlan, paths: GuestPaths) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from lab.plan.labplan import ExpectationPlan
 from lab.plan.selection import matching
+from lab.topology.governspec import GOVERNOR_LIMITS, DecisionsExpectation, GovernorExpectation
 from lab.topology.model import Topology
 from lab.topology.spec import (
-    AffinityExpectation,
     AgreementExpectation,
     ExpectationSpec,
+    FoldEffectExpectation,
     HostShareExpectation,
     PreemptionExpectation,
     StealExpectation,
@@ -29,9 +30,17 @@ def plan_expectation(topology: Topology, spec: ExpectationSpec) -> ExpectationPl
     if spec.throughput is not None:
         return _throughput(spec.throughput)
     if spec.affinity_unchanged is not None:
-        return _affinity(spec.affinity_unchanged)
+        return _affinity(spec.affinity_unchanged.load, spec.affinity_unchanged.phase)
+    if spec.affinity is not None:
+        return _affinity(spec.affinity.load, spec.affinity.phase, unchanged=spec.affinity.unchanged)
+    if spec.fold_effect is not None:
+        return _fold_effect(topology, spec.fold_effect)
     if spec.host_share is not None:
         return _host_share(topology, spec.host_share)
+    if spec.governor is not None:
+        return _governor(topology, spec.governor)
+    if spec.decisions_match is not None:
+        return _decisions_match(topology, spec.decisions_match)
     assert spec.preemptions is not None, "ExpectationSpec has exactly one kind"
     return _preemptions(topology, spec.preemptions)
 
@@ -71,11 +80,24 @@ def _throughput(spec: ThroughputExpectation) -> ExpectationPlan:
     )
 
 
-def _affinity(spec: AffinityExpectation) -> ExpectationPlan:
+def _affinity(load: str, phase: str | None, *, unchanged: bool = True) -> ExpectationPlan:
+    where = "from start to end" if phase is None else f"in {phase}"
     return ExpectationPlan(
-        kind="affinity_unchanged",
-        text=f"affinity of {spec.load} from start to end: unchanged",
-        load=spec.load,
+        kind="affinity_unchanged" if unchanged else "affinity_changed",
+        text=f"affinity of {load} {where}: {'unchanged' if unchanged else 'changed'}",
+        phases=() if phase is None else (phase,),
+        load=load,
+    )
+
+
+def _fold_effect(topology: Topology, spec: FoldEffectExpectation) -> ExpectationPlan:
+    maximum_ms = spec.max / 1e6
+    return ExpectationPlan(
+        kind="fold_effect",
+        text=f"time until folded vCPUs of {_nodes(spec.nodes)} are quiet in {spec.phase}: <= {maximum_ms:g} ms",
+        targets=tuple((node.name, -1) for node in matching(topology.nodes, spec.nodes)),
+        phases=(spec.phase,),
+        maximum=maximum_ms,
     )
 
 
@@ -102,6 +124,39 @@ def _preemptions(topology: Topology, spec: PreemptionExpectation) -> Expectation
         counter=spec.counter,
         minimum=spec.min_per_s,
         maximum=spec.max_per_s,
+    )
+
+
+def _governor(topology: Topology, spec: GovernorExpectation) -> ExpectationPlan:
+    limits = tuple(
+        (name, float(said)) for name in GOVERNOR_LIMITS if (said := getattr(spec, name)) is not None
+    )
+    said = ", ".join(_limit(name, value) for name, value in limits)
+    return ExpectationPlan(
+        kind="governor",
+        text=f"governor of {_nodes(spec.nodes)} in {spec.phase}: {said}",
+        targets=tuple((node.name, -1) for node in matching(topology.nodes, spec.nodes)),
+        phases=(spec.phase,),
+        limits=limits,
+    )
+
+
+def _limit(name: str, value: float) -> str:
+    if name == "settles_within":
+        return f"no step after {value / 1e9:g} s"
+    bound, _, way = name.partition("_steps_")
+    return f"{'>=' if bound == 'min' else '<='} {value:g} {'step' if value == 1 else 'steps'} {way}"
+
+
+def _decisions_match(topology: Topology, spec: DecisionsExpectation) -> ExpectationPlan:
+    where = "every phase" if spec.phase is None else spec.phase
+    return ExpectationPlan(
+        kind="decisions_match",
+        text=f"decisions of the governor of {_nodes(spec.nodes)} in {where}: on the right side of its thresholds "
+        f"by the recorded steal, within {spec.tolerance:g} %",
+        targets=tuple((node.name, -1) for node in matching(topology.nodes, spec.nodes)),
+        phases=tuple(phase.name for phase in topology.phases) if spec.phase is None else (spec.phase,),
+        maximum=spec.tolerance,
     )
 
 

@@ -8,12 +8,12 @@ keeps it, so that `lab check` judges without the topology or the host.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from lab.knobs.model import BackendKind, KnobKind
+from lab.knobs.model import BackendKind, Conversion, KnobKind, Registry
 from lab.plan.facts import HostFacts
 
 #: The `node` of settings that are written on the host.
@@ -28,6 +28,8 @@ ExpectationKind = Literal[
     "fold_effect",
     "host_share",
     "preemptions",
+    "governor",
+    "decisions_match",
 ]
 
 
@@ -115,7 +117,8 @@ class ArtifactPlan:
 class KnobCandidate:
     """One place that may back a knob: `raw` is what is written there, `compare` how what is read back is compared.
 
-    `kind`, `path` and `reload` are those of lab.knobs.model.Backend.
+    `kind`, `path` and `reload` are those of lab.knobs.model.Backend. `conversion` turns what is read there into a
+    value of the knob (lab.knobs.convert.from_raw); None where the place holds that itself.
     """
 
     generation: str
@@ -124,6 +127,7 @@ class KnobCandidate:
     raw: str
     compare: KnobKind
     reload: bool = False
+    conversion: Conversion | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,9 @@ class KnobSetting:
 
     `value` is in the knob's own unit. The first of `candidates` that the kernel has is written; if it has none, an
     `optional` setting is skipped. `fold` is the mechanism where the write folds vCPUs (lab.plan.folding); then
-    `fold_vcpus` of the guest `fold_node` are those that are folded after it.
+    `fold_vcpus` of the guest `fold_node` are those that are folded after it. `guest` is whose vCPU's control group
+    is written on the host. `left_out` says why further places cannot hold the value: worth telling where the kernel
+    has none of the candidates.
     """
 
     node: str
@@ -144,6 +150,8 @@ class KnobSetting:
     fold: str | None = None
     fold_node: str | None = None
     fold_vcpus: tuple[int, ...] = ()
+    guest: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,8 +166,24 @@ class LoadPlan:
 
 
 @dataclass(frozen=True)
+class GovernPlan:
+    """A governor of one node. `high_pct` and `low_pct` are None where the host's hint decides; `by` is the
+    mechanism by which vCPUs are folded (lab.plan.folding)."""
+
+    node: str
+    source: Literal["steal", "host"]
+    high_pct: float | None
+    low_pct: float | None
+    period_ns: int
+    policy: Literal["last", "numa"]
+    by: str
+    min_vcpus: int
+
+
+@dataclass(frozen=True)
 class PhasePlan:
-    """One phase: writes, load changes, `settle_ns` of waiting, then the measured window of `duration_ns`."""
+    """One phase: writes, load changes, `settle_ns` of waiting, then the measured window of `duration_ns`. While it
+    waits and measures, `govern` governs."""
 
     name: str
     duration_ns: int
@@ -167,16 +191,18 @@ class PhasePlan:
     knobs: tuple[KnobSetting, ...]
     start: tuple[str, ...]
     stop: tuple[str, ...]
+    govern: tuple[GovernPlan, ...] = ()
 
 
 @dataclass(frozen=True)
 class ExpectationPlan:
     """One expectation with every name resolved.
 
-    `targets` are (node, vcpu) pairs for steal, agreement and preemptions, and (node, -1) for host_share and
-    fold_effect. `phases` are the phases judged (throughput: phase, baseline; the affinity kinds: none for start to
-    end). Bounds are per cent for steal and agreement, ratios for throughput and host_share, per second for
-    preemptions, ms for fold_effect.
+    `targets` are (node, vcpu) pairs for steal, agreement and preemptions, and (node, -1) for host_share,
+    fold_effect, governor and decisions_match. `phases` are the phases judged (throughput: phase, baseline; the
+    affinity kinds: none for start to end). Bounds are per cent for steal, agreement and decisions_match, ratios for
+    throughput and host_share, per second for preemptions, ms for fold_effect. `limits` are those of governor:
+    numbers of steps, and settles_within in ns.
     """
 
     kind: ExpectationKind
@@ -188,14 +214,26 @@ class ExpectationPlan:
     counter: str | None = None
     minimum: float | None = None
     maximum: float | None = None
+    limits: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class WatchPlan:
+    """A file that guests' probes watch. `name` is the knob that it backs, or its own path; with `complement` it
+    holds every vCPU but those of the knob's value."""
+
+    name: str
+    path: str
+    complement: bool = False
 
 
 @dataclass(frozen=True)
 class MeasurePlan:
-    """Sampling interval of the probes, and the disagreement above which a window is UNDECIDED."""
+    """Sampling interval of the probes, the disagreement above which a window is UNDECIDED, and watched files."""
 
     interval_ms: int
     disagreement_pct: float
+    watch: tuple[WatchPlan, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,7 +241,8 @@ class LabPlan:
     """Everything that will be done.
 
     `overcommit` is vCPUs per leased pCPU. `pcpus` are the contended ones, `housekeeping` those for emulator
-    and I/O threads (may equal `pcpus` where there is no other).
+    and I/O threads (may equal `pcpus` where there is no other). `registry` has the knobs that the topology and its
+    knob files define, beyond the shipped ones, for `lab knob` on the running lab (lab.plan.knobs.registry_of).
     """
 
     name: str
@@ -221,6 +260,7 @@ class LabPlan:
     phases: tuple[PhasePlan, ...]
     measure: MeasurePlan
     expectations: tuple[ExpectationPlan, ...]
+    registry: Registry = field(default_factory=lambda: Registry({}, {}, {}))
 
     def node(self, name: str) -> NodePlan:
         """The node called `name`; KeyError if there is none."""

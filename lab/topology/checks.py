@@ -6,23 +6,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from lab.knobs.model import Registry
 from lab.strictyaml.findings import Finding, Loc, unknown
-from lab.topology.knobnames import CPULIST_KNOBS, KNOWN_KNOBS
+from lab.topology.foldchecks import check_folds
+from lab.topology.governchecks import check_governor_expected, check_governors, check_watch
+from lab.topology.governspec import DecisionsExpectation, GovernorExpectation
+from lab.topology.knobchecks import KnobChecker
+from lab.topology.loadchecks import check_loads_over_phases
 from lab.topology.resolve import NodeTable, expand_nodes
 from lab.topology.spec import (
     AffinityExpectation,
     AgreementExpectation,
     ExpectationSpec,
+    FoldEffectExpectation,
     HostShareExpectation,
     KnobSetSpec,
+    PhaseAffinityExpectation,
     PhaseSpec,
     PreemptionExpectation,
     StealExpectation,
     ThroughputExpectation,
     TopologySpec,
-    is_knob_path,
 )
-from lab.units import format_cpulist, parse_cpulist
+from lab.units import format_cpulist
 
 _NODES: tuple[Loc, ...] = (("nodes",), ("defaults",))
 _NS_PER_MS = 1_000_000
@@ -31,8 +37,8 @@ _NS_PER_MS = 1_000_000
 class _Checker:
     """Carries what every check asks: the file, its nodes, and which load runs in which phase."""
 
-    def __init__(self, spec: TopologySpec, nodes: NodeTable) -> None:
-        self.spec, self.nodes = spec, nodes
+    def __init__(self, spec: TopologySpec, nodes: NodeTable, knobs: KnobChecker) -> None:
+        self.spec, self.nodes, self.knobs = spec, nodes, knobs
         self.loads = {load.name for load in spec.load}
         self.phases = {phase.name for phase in spec.phases}
         self.running = _running_loads(spec.phases)
@@ -105,26 +111,8 @@ def _check_kernels(checker: _Checker) -> Iterator[Finding]:
 
 def _check_knob(checker: _Checker, knob: KnobSetSpec, loc: Loc) -> Iterator[Finding]:
     yield from checker.glob(knob.nodes, (*loc, "nodes"))
-    if not is_knob_path(knob.knob) and knob.knob not in KNOWN_KNOBS:
-        message = unknown("knob", knob.knob, KNOWN_KNOBS)
-        yield Finding((*loc, "knob"), f"{message} (or write an absolute path in the guest)")
-    if knob.knob in CPULIST_KNOBS:
-        yield from _check_cpulist_knob(checker, knob, loc)
-
-
-def _check_cpulist_knob(checker: _Checker, knob: KnobSetSpec, loc: Loc) -> Iterator[Finding]:
-    loc = (*loc, "value")
-    try:
-        vcpus = parse_cpulist(str(knob.value))
-    except ValueError as error:
-        yield Finding(loc, f"{knob.knob} takes a cpulist: {error}")
-        return
-    yield from checker.vcpus(knob.nodes, vcpus, loc)
-    for name, entry in checker.nodes.matching(knob.nodes):
-        if set(vcpus) >= set(range(entry.node.vcpus)):
-            message = f"{knob.knob} would leave {name} no vCPU (it has {entry.node.vcpus})"
-            yield Finding(loc, message, needs=(loc[:2], *_NODES))
-            return
+    yield from checker.vcpus(knob.nodes, knob.vcpus, (*loc, "vcpus"))
+    yield from checker.knobs.check(knob, loc)
 
 
 def _check_knobs(checker: _Checker) -> Iterator[Finding]:
@@ -140,29 +128,9 @@ def _check_loads(checker: _Checker) -> Iterator[Finding]:
         yield from checker.vcpus(load.nodes, load.vcpus, ("load", index, "vcpus"))
 
 
-def _check_starts(checker: _Checker) -> Iterator[Finding]:
-    """Loads start and stop in an order that makes sense; in one phase stops come before starts."""
-    running: set[str] = set()
-    for index, phase in enumerate(checker.spec.phases):
-        loc: Loc = ("phases", index)
-        for place, name in enumerate(phase.stop):
-            yield from checker.load(name, (*loc, "stop", place))
-            if name in checker.loads and name not in running:
-                message = f"load {name!r} is stopped, but does not run then"
-                yield Finding((*loc, "stop", place), message, needs=(("phases",), ("load",)))
-            running.discard(name)
-        for place, name in enumerate(phase.start):
-            yield from checker.load(name, (*loc, "start", place))
-            if name in running:
-                message = f"load {name!r} is started, but runs already"
-                yield Finding((*loc, "start", place), message, needs=(("phases",), ("load",)))
-            running.add(name)
-
-
 def _check_phases(checker: _Checker) -> Iterator[Finding]:
     spec = checker.spec
     yield from _check_unique("phase", [phase.name for phase in spec.phases], "phases")
-    yield from _check_starts(checker)
     for index, phase in enumerate(spec.phases):
         loc: Loc = ("phases", index)
         if phase.duration < spec.measure.interval:
@@ -170,6 +138,13 @@ def _check_phases(checker: _Checker) -> Iterator[Finding]:
             yield Finding((*loc, "duration"), message, needs=(loc, ("measure",)))
         for place, knob in enumerate(phase.set):
             yield from _check_knob(checker, knob, (*loc, "set", place))
+        for place, fold in enumerate(phase.fold):
+            yield from checker.glob(fold.nodes, (*loc, "fold", place, "nodes"))
+            yield from checker.vcpus(fold.nodes, fold.vcpus, (*loc, "fold", place, "vcpus"))
+        for place, govern in enumerate(phase.govern):
+            yield from checker.glob(govern.nodes, (*loc, "govern", place, "nodes"))
+    yield from check_folds(spec.phases, checker.nodes)
+    yield from check_governors(spec, checker.nodes)
 
 
 def _check_measure(checker: _Checker) -> Iterator[Finding]:
@@ -201,12 +176,29 @@ def _throughput(checker: _Checker, expect: ThroughputExpectation, loc: Loc) -> I
     yield from checker.bounds(expect.min, expect.max, ("min", "max"), loc)
 
 
-def _affinity(checker: _Checker, expect: AffinityExpectation, loc: Loc) -> Iterator[Finding]:
+def _affinity(
+    checker: _Checker, expect: AffinityExpectation | PhaseAffinityExpectation, loc: Loc
+) -> Iterator[Finding]:
     yield from checker.load(expect.load, (*loc, "load"))
+    if expect.phase is not None:
+        yield from checker.phase(expect.phase, (*loc, "phase"))
+        yield from checker.runs(expect.load, expect.phase, (*loc, "phase"))
+        return
     started = set().union(*checker.running.values())
     if checker.phases and expect.load in checker.loads - started:
         message = f"load {expect.load!r} is never started"
         yield Finding((*loc, "load"), message, needs=(loc[:2], ("phases",), ("load",)))
+
+
+def _fold_effect(checker: _Checker, expect: FoldEffectExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.glob(expect.nodes, (*loc, "nodes"))
+    yield from checker.phase(expect.phase, (*loc, "phase"))
+    for phase in checker.spec.phases:
+        folded = {name for fold in phase.fold if fold.vcpus for name, _ in checker.nodes.matching(fold.nodes)}
+        left = [name for name, _ in checker.nodes.matching(expect.nodes) if name not in folded]
+        if phase.name == expect.phase and left:
+            message = f"phase {phase.name!r} folds no vCPU of {left[0]}"
+            yield Finding((*loc, "phase"), message, needs=(loc[:2], ("phases",), *_NODES))
 
 
 def _host_share(checker: _Checker, expect: HostShareExpectation, loc: Loc) -> Iterator[Finding]:
@@ -224,13 +216,25 @@ def _preemptions(checker: _Checker, expect: PreemptionExpectation, loc: Loc) -> 
     yield from checker.bounds(expect.min_per_s, expect.max_per_s, ("min_per_s", "max_per_s"), loc)
 
 
+def _governor(
+    checker: _Checker, expect: GovernorExpectation | DecisionsExpectation, loc: Loc
+) -> Iterator[Finding]:
+    yield from checker.glob(expect.nodes, (*loc, "nodes"))
+    yield from checker.phase(expect.phase, (*loc, "phase"))
+    yield from check_governor_expected(checker.spec, expect, checker.nodes, loc)
+
+
 _EXPECTATIONS: dict[str, Callable[[_Checker, Any, Loc], Iterator[Finding]]] = {
     "steal": _steal,
     "agreement": _agreement,
     "throughput": _throughput,
     "affinity_unchanged": _affinity,
+    "affinity": _affinity,
+    "fold_effect": _fold_effect,
     "host_share": _host_share,
     "preemptions": _preemptions,
+    "governor": _governor,
+    "decisions_match": _governor,
 }
 
 
@@ -261,11 +265,18 @@ _CHECKS = (
 )
 
 
-def check_topology(spec: TopologySpec) -> tuple[NodeTable, list[Finding]]:
-    """The expanded nodes of `spec`, and everything in it that does not fit together."""
+def check_topology(
+    spec: TopologySpec, registry: Registry, *, complete: bool = True
+) -> tuple[NodeTable, list[Finding]]:
+    """The expanded nodes of `spec`, and everything in it that does not fit together.
+
+    `registry` has the knobs that the file may use; all of them, if `complete`.
+    """
     nodes, findings = expand_nodes(spec)
     if nodes.entries:  # else every name would seem unknown
-        checker = _Checker(spec, nodes)
+        checker = _Checker(spec, nodes, KnobChecker(registry, nodes, complete=complete))
         for check in _CHECKS:
             findings += check(checker)
+        findings += check_loads_over_phases(spec, nodes, registry)
+    findings += check_watch(spec, registry, complete=complete)
     return nodes, findings

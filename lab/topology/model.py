@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lab.knobs.model import Registry
 from lab.topology.spec import (
     CpuTopologySpec,
     ExpectationSpec,
@@ -40,7 +41,8 @@ class Topology:
     """A topology in which every reference is known to resolve.
 
     `directory` is where relative paths of the file start; `text` is the file as it was given. Node globs in
-    knobs, loads and expectations are kept as written; each is known to match at least one node.
+    knobs, loads and expectations are kept as written; each is known to match at least one node. `registry` has
+    every knob: the shipped ones and those that the topology and its knob files define.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Topology:
     host: HostSpec
     kernels: dict[str, KernelSpec]
     nodes: tuple[Node, ...]
+    registry: Registry
     knobs: tuple[KnobSetSpec, ...]
     loads: tuple[LoadSpec, ...]
     phases: tuple[PhaseSpec, ...]

@@ -10,80 +10,29 @@ type says the unit; see `lab.units`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
-from lab.units import MAX_CPU, parse_cpulist, parse_duration_ns, parse_percent, parse_size_mib
-
-NAME_PATTERN = r"[a-z][a-z0-9-]{0,30}"
-NAME_RULE = (
-    "a name has lower-case letters, digits and dashes, starts with a letter, and is at most 31 long, "
-    "for example guest"
+from lab.knobs.spec import KnobName, KnobSpec
+from lab.topology.atoms import FOLD_MECHANISMS as FOLD_MECHANISMS
+from lab.topology.atoms import NAME_PATTERN as NAME_PATTERN
+from lab.topology.atoms import NAME_RULE as NAME_RULE
+from lab.topology.atoms import (
+    AnyCpulist,
+    Cpulist,
+    DurationNs,
+    Name,
+    Percent,
+    SizeMib,
+    Spec,
+    exactly_one,
 )
+from lab.topology.atoms import FoldMechanism as FoldMechanism
+from lab.topology.governspec import DecisionsExpectation, GovernorExpectation, GovernSpec
 
 
-def _cpulist(value: Any) -> Any:
-    if isinstance(value, tuple):  # already parsed; YAML has no tuples
-        return value
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise ValueError("write a cpulist as text, such as 0-2,5")
-    return parse_cpulist(str(value))
-
-
-def _nonempty_cpulist(value: Any) -> Any:
-    cpus = _cpulist(value)
-    if cpus == ():
-        raise ValueError("names no CPU; write a cpulist such as 0-2,5")
-    return cpus
-
-
-def _parsed(parse: Callable[[str], float], example: str) -> BeforeValidator:
-    def convert(value: Any) -> float:
-        if not isinstance(value, str):
-            raise ValueError(f"{value!r} has no unit; write for example {example}")
-        return parse(value)
-
-    return BeforeValidator(convert)
-
-
-def _text_schema(pattern: str, example: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
-
-
-_CPULIST_SCHEMA = WithJsonSchema(
-    {
-        "anyOf": [
-            {"type": "string", "pattern": r"^\s*(\d+(-\d+)?)(\s*,\s*\d+(-\d+)?)*\s*$", "examples": ["0-2,5"]},
-            {"type": "integer", "minimum": 0, "maximum": MAX_CPU},
-        ]
-    }
-)
-
-Name = Annotated[str, Field(pattern=f"^{NAME_PATTERN}$", examples=["guest"])]
-Cpulist = Annotated[tuple[int, ...], BeforeValidator(_nonempty_cpulist), _CPULIST_SCHEMA]
-DurationNs = Annotated[
-    int, _parsed(parse_duration_ns, "20s"), _text_schema(r"^\s*\d+(\.\d+)?\s*(ns|us|ms|s|min)\s*$", "20s")
-]
-SizeMib = Annotated[
-    int, _parsed(parse_size_mib, "256MiB"), _text_schema(r"^\s*\d+(\.\d+)?\s*(MiB|M|GiB|G)\s*$", "256MiB")
-]
-Percent = Annotated[float, _parsed(parse_percent, "50%"), _text_schema(r"^\s*\d+(\.\d+)?\s*%\s*$", "50%")]
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=True)
-
-
-def _exactly_one(model: _Spec, fields: tuple[str, ...]) -> None:
-    given = [name for name in fields if getattr(model, name) is not None]
-    if len(given) != 1:
-        found = " and ".join(given) or "none"
-        raise ValueError(f"give exactly one of {', '.join(fields)}; found {found}")
-
-
-class HostSpec(_Spec):
+class HostSpec(Spec):
     """Where the guests run and which physical CPUs the lab may use."""
 
     where: str = Field(
@@ -107,7 +56,7 @@ class HostSpec(_Spec):
         return self
 
 
-class KernelSourceSpec(_Spec):
+class KernelSourceSpec(Spec):
     """Where a kernel comes from: exactly one of debian, tarball, tree, image."""
 
     debian: str | None = Field(
@@ -120,13 +69,13 @@ class KernelSourceSpec(_Spec):
 
     @model_validator(mode="after")
     def _one_source(self) -> KernelSourceSpec:
-        _exactly_one(self, ("debian", "tarball", "tree", "image"))
+        exactly_one(self, ("debian", "tarball", "tree", "image"))
         if self.ref is not None and self.tree is None:
             raise ValueError("ref needs tree")
         return self
 
 
-class KernelSpec(_Spec):
+class KernelSpec(Spec):
     """A kernel: source, patches in order, config fragments, command line."""
 
     source: KernelSourceSpec
@@ -145,7 +94,7 @@ class KernelSpec(_Spec):
         return self
 
 
-class CpuTopologySpec(_Spec):
+class CpuTopologySpec(Spec):
     """Virtual CPU topology; sockets x cores x threads must be the number of vCPUs."""
 
     sockets: int = Field(1, ge=1)
@@ -153,14 +102,14 @@ class CpuTopologySpec(_Spec):
     threads: int = Field(1, ge=1)
 
 
-class NumaCellSpec(_Spec):
+class NumaCellSpec(Spec):
     """One virtual NUMA node of a guest."""
 
     vcpus: Cpulist
     memory: SizeMib
 
 
-class NodeFields(_Spec):
+class NodeFields(Spec):
     """What a node may say; every field may also stand under `defaults.node`."""
 
     vcpus: int | None = Field(None, ge=1, le=256, description="number of vCPUs (default 1)")
@@ -186,21 +135,30 @@ class NodeSpec(NodeFields):
     count: int | None = Field(None, ge=1, le=10_000)
 
 
-class DefaultsSpec(_Spec):
+class DefaultsSpec(Spec):
     """Values for whatever a node does not say itself."""
 
     node: NodeFields = Field(default_factory=NodeFields)
 
 
-class KnobSetSpec(_Spec):
-    """A knob written on the nodes that `nodes` matches."""
+class KnobSetSpec(Spec):
+    """A knob written on the nodes that `nodes` matches, or on the host where it is the host's."""
 
-    nodes: str = Field("*", description="node name or glob")
+    nodes: str = Field("*", description="node name or glob; not for a knob of the host")
     knob: str = Field(description="a knob's name (avoid_cpus) or an absolute path in the guest")
-    value: str | int = Field(description="what to write")
+    value: str | int | bool = Field(
+        description="what to set it to: a plain number is in the knob's own unit, 5% and 2s are converted"
+    )
+    optional: bool = Field(False, description="skipped where the kernel has no such knob")
+    generation: str | None = Field(
+        None, description="use only the places of this generation of the interface; default: what there is"
+    )
+    vcpus: Cpulist | None = Field(
+        None, description="for a knob that the host keeps for each vCPU: for these; default: for all"
+    )
 
 
-class LoadSpec(_Spec):
+class LoadSpec(Spec):
     """Work to run inside guests. `spin` is busy tasks that count the work they do."""
 
     name: Name
@@ -210,7 +168,19 @@ class LoadSpec(_Spec):
     vcpus: Cpulist | None = Field(None, description="affinity of the tasks; default: unpinned")
 
 
-class PhaseSpec(_Spec):
+class FoldSpec(Spec):
+    """vCPUs that the nodes that `nodes` matches stop using, until told otherwise."""
+
+    nodes: str = Field("*", description="node name or glob")
+    vcpus: AnyCpulist = Field(description='vCPUs to leave alone; "" to use all of them again')
+    by: FoldMechanism = Field(
+        description="mask (of vCPUs to avoid), preferred (mask of the others), hotplug, cpuset (an isolated "
+        "partition), or on the host: weight, quota"
+    )
+    optional: bool = Field(False, description="skipped where the kernel has no such mechanism")
+
+
+class PhaseSpec(Spec):
     """A stretch of time: changes at its start, then `settle`, then a measured window of `duration`."""
 
     name: Name
@@ -219,11 +189,17 @@ class PhaseSpec(_Spec):
         2_000_000_000, validate_default=False, description="left out before the window"
     )
     set: tuple[KnobSetSpec, ...] = Field((), description="knobs changed at the start of the phase")
+    fold: tuple[FoldSpec, ...] = Field((), description="vCPUs folded at the start of the phase, after `set`")
+    govern: tuple[GovernSpec, ...] = Field(
+        (),
+        description="governors while the phase settles and is measured; what they folded stays for the next "
+        "phase if that has one for the node, too",
+    )
     start: tuple[str, ...] = Field((), description="loads started at the start of the phase")
     stop: tuple[str, ...] = Field((), description="loads stopped at the start of the phase")
 
 
-class StealExpectation(_Spec):
+class StealExpectation(Spec):
     """Steal of every matching vCPU in the phase, in per cent of elapsed time, seen from both sides."""
 
     nodes: str = "*"
@@ -233,7 +209,7 @@ class StealExpectation(_Spec):
     max: Percent | None = None
 
 
-class AgreementExpectation(_Spec):
+class AgreementExpectation(Spec):
     """Guest steal and host run delay of each vCPU differ by at most `max` per cent of the window."""
 
     nodes: str = "*"
@@ -241,7 +217,7 @@ class AgreementExpectation(_Spec):
     max: Percent
 
 
-class ThroughputExpectation(_Spec):
+class ThroughputExpectation(Spec):
     """Work per second of a load, summed over guests, in `phase` over that in `baseline`."""
 
     load: str
@@ -251,13 +227,30 @@ class ThroughputExpectation(_Spec):
     max: float | None = Field(None, ge=0)
 
 
-class AffinityExpectation(_Spec):
-    """The affinity of a load's tasks is the same from its start to the end."""
+class AffinityExpectation(Spec):
+    """The affinity of a load's tasks is the same from its start to the end, or as it was at first in a phase."""
 
     load: str
+    phase: str | None = Field(None, description="default: from start to end")
 
 
-class HostShareExpectation(_Spec):
+class PhaseAffinityExpectation(Spec):
+    """The affinity of every task of a load in a phase is the one it was first seen with, or is another."""
+
+    load: str
+    phase: str
+    unchanged: bool = Field(True, description="false: every task has another affinity than at first")
+
+
+class FoldEffectExpectation(Spec):
+    """Folded vCPUs are quiet on the host, for good, at most `max` after the fold was written."""
+
+    nodes: str = "*"
+    phase: str = Field(description="the phase at whose start they are folded")
+    max: DurationNs
+
+
+class HostShareExpectation(Spec):
     """Run time of each matching node on the host in the phase, over that of node `of`."""
 
     nodes: str = "*"
@@ -267,7 +260,7 @@ class HostShareExpectation(_Spec):
     max: float | None = Field(None, ge=0)
 
 
-class PreemptionExpectation(_Spec):
+class PreemptionExpectation(Spec):
     """A preemption counter of every matching vCPU in the phase, per second of elapsed time.
 
     `involuntary_switches` and `slices` are of the vCPU's thread; `kvm_preemption_reported` and
@@ -283,26 +276,41 @@ class PreemptionExpectation(_Spec):
 
 
 #: The kinds of expectation, by the key that introduces each.
-EXPECTATION_KINDS = ("steal", "agreement", "throughput", "affinity_unchanged", "host_share", "preemptions")
+EXPECTATION_KINDS = (
+    "steal",
+    "agreement",
+    "throughput",
+    "affinity_unchanged",
+    "affinity",
+    "fold_effect",
+    "host_share",
+    "preemptions",
+    "governor",
+    "decisions_match",
+)
 
 
-class ExpectationSpec(_Spec):
+class ExpectationSpec(Spec):
     """One expectation: exactly one of the keys."""
 
     steal: StealExpectation | None = None
     agreement: AgreementExpectation | None = None
     throughput: ThroughputExpectation | None = None
     affinity_unchanged: AffinityExpectation | None = None
+    affinity: PhaseAffinityExpectation | None = None
+    fold_effect: FoldEffectExpectation | None = None
     host_share: HostShareExpectation | None = None
     preemptions: PreemptionExpectation | None = None
+    governor: GovernorExpectation | None = None
+    decisions_match: DecisionsExpectation | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> ExpectationSpec:
-        _exactly_one(self, EXPECTATION_KINDS)
+        exactly_one(self, EXPECTATION_KINDS)
         return self
 
 
-class MeasureSpec(_Spec):
+class MeasureSpec(Spec):
     """How the probes sample and how much the two sides may disagree before a window is UNDECIDED."""
 
     interval: DurationNs = Field(100_000_000, validate_default=False, description="10ms to 10s")
@@ -310,6 +318,11 @@ class MeasureSpec(_Spec):
         2.0,
         validate_default=False,
         description="bound on |guest steal - host run delay|, per cent of the window",
+    )
+    watch: tuple[str, ...] | None = Field(
+        None,
+        description="files that guests' probes read again at each sample: knobs by name, or absolute paths; "
+        "default: avoid_cpus where anything governs",
     )
 
     @model_validator(mode="after")
@@ -319,7 +332,7 @@ class MeasureSpec(_Spec):
         return self
 
 
-class TopologySpec(_Spec):
+class TopologySpec(Spec):
     """A whole topology file."""
 
     version: Literal[1] = Field(description="version of this format")
@@ -329,6 +342,12 @@ class TopologySpec(_Spec):
     kernels: dict[Name, KernelSpec] = Field(description="kernels by name")
     defaults: DefaultsSpec = Field(default_factory=DefaultsSpec)
     nodes: tuple[NodeSpec, ...] = Field(min_length=1)
+    knob_files: tuple[str, ...] = Field(
+        (), description="files of knob definitions, or directories of them, relative to this file"
+    )
+    knob_definitions: dict[KnobName, KnobSpec] = Field(
+        default_factory=dict, description="knobs of one's own, or further places of known ones, by name"
+    )
     knobs: tuple[KnobSetSpec, ...] = Field((), description="knobs set before the first phase")
     load: tuple[LoadSpec, ...] = ()
     phases: tuple[PhaseSpec, ...] = ()
@@ -339,3 +358,8 @@ class TopologySpec(_Spec):
 def is_knob_path(knob: str) -> bool:
     """Whether a knob is named by its absolute path in the guest rather than by a registered name."""
     return re.fullmatch(r"/[^\s]*", knob) is not None
+
+
+def value_text(value: str | int | bool) -> str:
+    """A knob's value as text; booleans as YAML writes them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

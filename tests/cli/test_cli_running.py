@@ -21,7 +21,8 @@ from lab.errors import ExitCode
 from lab.plan.labplan import render_plan_json
 from lab.run.records import LabRecord, LabRecords, LabState
 
-PLAN = plan_of(TOPOLOGY)
+TWO_VCPUS = TOPOLOGY.replace('vcpus: 1, pinning: ["0"]', 'vcpus: 2, pinning: ["0", "0"]')
+PLAN = plan_of(TWO_VCPUS)
 KNOB_FILE = "/sys/devices/system/cpu/paravirt"
 AUTOGROUP = "/proc/sys/kernel/sched_autogroup_enabled"
 HOST_KEYS = {"one": "ssh-ed25519 AAAAone", "two": "ssh-ed25519 AAAAtwo"}

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Knobs and loads over a shell."""
+"""Loads over a shell."""
 
 from __future__ import annotations
 
 import pytest
 from fakehost import FakeGuestShell
-from fakeworld import STUBBORN, FakeWorld
+from fakeworld import FakeWorld
 from run.bench import FOREIGN_XML
 
-from lab.errors import CommandFailed, KnobError
-from lab.plan.knobs import plan_knob
+from lab.errors import CommandFailed
 from lab.plan.labplan import LoadPlan
-from lab.run.guestctl import KnobRefusedError, read_knob, same_value, start_load, stop_load, write_knob
+from lab.run.guestctl import start_load, stop_load
 
 TWO_VCPUS = FOREIGN_XML.replace("<vcpu>1<", "<vcpu>2<")
 
@@ -21,55 +20,6 @@ def shell():
     world = FakeWorld()
     world.start_guest(TWO_VCPUS)
     return FakeGuestShell(world, world.guests["foreign"])
-
-
-def test_a_write_is_read_back_with_both_values_and_clocks(shell):
-    change = write_knob(shell, plan_knob("guest1", "avoid_cpus", "1"))
-    assert (change.old, change.new) == ("", "1")
-    assert change.guest_t0_ns < change.guest_t1_ns
-    assert read_knob(shell, plan_knob("guest1", "avoid_cpus", "")) == "1"
-
-
-def test_a_knob_is_cleared(shell):
-    write_knob(shell, plan_knob("guest1", "avoid_cpus", "1"))
-    change = write_knob(shell, plan_knob("guest1", "avoid_cpus", ""))
-    assert (change.old, change.new) == ("1", "")
-
-
-@pytest.mark.parametrize("value", ["0-1", "5"])
-def test_a_refused_value(shell, value):
-    with pytest.raises(KnobRefusedError, match=r"avoid_cpus on guest1: /sys.*Invalid argument"):
-        write_knob(shell, plan_knob("guest1", "avoid_cpus", value))
-
-
-def test_a_knob_that_this_kernel_lacks(shell):
-    with pytest.raises(KnobRefusedError, match="No such file") as caught:
-        read_knob(shell, plan_knob("guest1", "/sys/nothing", ""))
-    assert "lab exec guest1" in str(caught.value.hint)
-
-
-def test_another_value_read_back(shell):
-    with pytest.raises(KnobError, match=f"wrote '1' to {STUBBORN}, read back '0'") as caught:
-        write_knob(shell, plan_knob("guest1", STUBBORN, "1"))
-    assert not isinstance(caught.value, KnobRefusedError)
-
-
-@pytest.mark.parametrize(
-    ("kind", "wanted", "observed", "same"),
-    [
-        ("cpulist", "0-1", "0,1", True),
-        ("cpulist", "1,0", "0-1\n", True),
-        ("cpulist", "", "", True),
-        ("cpulist", "", "\n", True),
-        ("cpulist", "0", "0-1", False),
-        ("cpulist", "0", "", False),
-        ("cpulist", "0", "nonsense", False),
-        ("text", "0-1", "0,1", False),
-        ("text", "on ", "on", True),
-    ],
-)
-def test_values_are_compared_by_what_they_mean(kind, wanted, observed, same):
-    assert same_value(kind, wanted, observed) is same
 
 
 def test_loads(shell):

@@ -89,4 +89,12 @@ def _booleans(schema: Any) -> set[str]:
 
 def test_keys_that_take_a_boolean_are_few() -> None:
     """Everywhere else YAML's booleans are refused: what was meant is nearly always text."""
-    assert _booleans(topology_schema()) == {"optional", "unchanged"}
+    assert _booleans(topology_schema()) == {
+        "complement",
+        "inverted",
+        "optional",
+        "read_only",
+        "reload",
+        "unchanged",
+        "value",
+    }
