@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lab.plan.labplan import LabPlan
+from lab.plan.labplan import KnobSetting, LabPlan
 from lab.run.boot import Boot, read_guests, write_guests
 from lab.run.events import Journal
+from lab.run.knobjournal import KnobEntry, KnobJournal
 from lab.run.lab import read_console_tail
 from lab.run.ports import Host, Narrator
+from lab.run.pvknob import parse_candidate
 from lab.run.watch import Watch
 
 _FILE_TIMEOUT_S = 60
@@ -53,3 +55,17 @@ def start_kept_anew(
 def kept_parameter(directory: Path, node: str, parameter: str) -> str:
     """What the command line of a kept lab's guest sets a parameter to (lab.plan.cmdline.read_parameter)."""
     return read_guests(directory)[node].parameter(parameter)
+
+
+def standing_settings(directory: Path, node: str) -> tuple[KnobSetting, ...]:
+    """What was set in a kept lab's guest and not taken back, in the order in which it was last set."""
+    standing: dict[str, KnobEntry] = {}
+    for entry in KnobJournal(directory).open_entries(node):
+        standing.pop(entry.word, None)
+        standing[entry.word] = entry
+    return tuple(map(_setting, standing.values()))
+
+
+def _setting(entry: KnobEntry) -> KnobSetting:
+    place = parse_candidate(entry.word, entry.wanted, entry.compare)
+    return KnobSetting(entry.machine, entry.knob, entry.wanted, entry.compare, (place,))

@@ -8,7 +8,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import TypeAdapter
+
 from lab.errors import CommandFailed, InputError
+from lab.knobs.model import BackendKind, KnobKind
 from lab.plan.labplan import KnobCandidate
 
 #: Exit statuses that come with an answer: done, something refused, and not let in.
@@ -16,6 +19,7 @@ _ANSWERED = (0, 1, 3)
 #: A shell takes no longer argument (MAX_ARG_STRLEN), and the whole command is one.
 _LONGEST_COMMAND = 120_000
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
+_KIND: TypeAdapter[BackendKind] = TypeAdapter(BackendKind)
 _PLAIN = re.compile(rb"[!-\[\]-~]")
 
 
@@ -58,6 +62,13 @@ class Admission:
 def candidate_word(candidate: KnobCandidate) -> str:
     """A place as pvknob takes it."""
     return f"{candidate.kind}{'+reload' if candidate.reload else ''}:{candidate.path}"
+
+
+def parse_candidate(word: str, raw: str, compare: KnobKind) -> KnobCandidate:
+    """The place that `candidate_word` made `word` of, with what to write there."""
+    kind, _, path = word.partition(":")
+    known: BackendKind = _KIND.validate_python(kind.removesuffix("+reload"))
+    return KnobCandidate("", known, path, raw, compare, kind.endswith("+reload"))
 
 
 def render_command(program: str, words: Sequence[str], admission: Admission | None = None) -> str:

@@ -48,7 +48,10 @@ def test_the_guest_is_started_anew_and_its_other_knobs_are_set_again(lab: Driver
     assert after is not before
     assert after.cmdline.endswith(" nohz=off")
     assert "1" in after.knobs.values()
-    assert done.out.startswith("guest1 boot.nohz: empty -> off; guest1 was started anew")
+    assert done.out.splitlines() == [
+        "guest1 boot.nohz: empty -> off; guest1 was started anew, which ends the loads in it",
+        "guest1 avoid_cpus: set again",
+    ]
     assert lab("down").code == ExitCode.PASSED
     assert up.world.guests == {}
 
@@ -65,3 +68,31 @@ def test_a_guest_that_does_not_come_up_says_what_its_console_said(lab: Driver, u
     done = lab("knob", "set", "guest1", "boot.nohz", "off")
     assert done.code == ExitCode.LAB_FAILED
     assert "Kernel panic" in done.err
+
+
+def test_what_was_set_by_hand_stands_as_it_was_last_set(lab: Driver, up: FakeWiring) -> None:
+    for value in ("", "0"):
+        assert lab("knob", "set", "guest1", "avoid_cpus", value).code == ExitCode.PASSED
+    lab("knob", "set", "guest1", "boot.nohz", "off")
+    assert lab("knob", "get", "guest1", "avoid_cpus").out == "0\n"
+    lab("knob", "set", "guest1", "boot.nohz", "on")
+    assert lab("knob", "get", "guest1", "avoid_cpus").out == "0\n"
+
+
+def test_what_cannot_be_set_again_is_told(lab: Driver, up: FakeWiring) -> None:
+    class WithoutMask(dict[str, str]):
+        """A kernel that has no knob: whoever asks for one does not find it, and nothing is avoided."""
+
+        def __missing__(self, key: str) -> str:
+            return ""
+
+    start_guest = up.world.start_guest
+
+    def start_without(xml: str) -> None:
+        start_guest(xml)
+        guest1(up).knobs = WithoutMask()
+
+    up.world.start_guest = start_without  # type: ignore[method-assign]
+    done = lab("knob", "set", "guest1", "boot.nohz", "off")
+    assert done.code == ExitCode.PASSED, done.err
+    assert "guest1 avoid_cpus: not set any more: " in done.out
