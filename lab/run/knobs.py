@@ -264,7 +264,7 @@ def _choose(setting: KnobSetting, lines: Sequence[Line]) -> _Choice:
     there = [
         (candidate, line)
         for candidate, line in zip(setting.candidates, lines, strict=True)
-        if line.kind != "absent"
+        if line.kind != "absent" and candidate.kind != "cmdline"
     ]
     if not there:
         raise knobtexts.absent(setting, lines)
