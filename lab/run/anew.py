@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from lab.plan.cmdline import cmdline_candidate, cmdline_parameters, restarted_nodes
 from lab.plan.labplan import KnobSetting
+from lab.run.knobs import in_own_unit
 from lab.run.lab import Lab
 
 #: Parameters to change, by guest.
@@ -92,14 +93,19 @@ class CommandLines:
 
     def _note(self, setting: KnobSetting, old: str, before_ns: int, after_ns: int) -> None:
         node, parameter = self._place(setting)
+        place, new = setting.candidates[0], self._lab.boot.parameter(node, parameter)
         self._lab.journal.add(
             after_ns,
             "knob",
             node=node,
             knob=setting.knob,
+            generation=place.generation,
+            backend=place.kind,
             path=parameter,
-            old=old,
-            new=self._lab.boot.parameter(node, parameter),
+            old=in_own_unit(place, old),
+            new=in_own_unit(place, new),
+            raw_old=old,
+            raw_new=new,
             host_t0_ns=before_ns,
             host_t1_ns=after_ns,
         )

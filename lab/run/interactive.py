@@ -171,7 +171,7 @@ class LabSession:
         readings = [(one, self.knob_reading(one.data["node"], one.data["knob"])) for one in changed]
         places = [(one, reading, cmdline_candidate(reading)) for one, reading in readings]
         return [
-            replace(reading, candidates=(replace(place, raw=one.data["old"]),))
+            replace(reading, candidates=(replace(place, raw=one.data["raw_old"]),))
             for one, reading, place in places
             if place is not None
         ]
