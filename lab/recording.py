@@ -39,14 +39,15 @@ class Event:
     """One thing the lab did or noticed; `t_ns` is the host's CLOCK_MONOTONIC, `data` depends on `kind`.
 
     Kinds: `phase` (phase, start_ns, end_ns: the measured window; begin_ns: when the changes before it were done),
-    `knob` (node or @host, knob, generation, backend, path, old, new in the knob's unit, raw_old, raw_new as the place
-    has them; guest_t0_ns, guest_t1_ns around the write, within host_t0_ns, host_t1_ns, which alone time a write on
-    the host; where vCPUs are folded by it fold, fold_node, fold_vcpus; guest: whose vCPU's control group it is),
-    `knob-skipped` (node, knob, value, reason: an optional one that the kernel lacks), `knob-restored` (node, knob,
-    path, old, new, clocks as of `knob`), `load-start` and `load-stop` (load, node), `ready` (node, boot_s), `restart` (node, boot, cmdline: its start number `boot`,
-    counted from 0, before which the one before it ends), `govern` (node, source, action, bound, seen_pct, high_pct,
-    low_pct, by, before, after, write_ns; from_ns, to_ns: the period it was made from, by `clock`), `retry` (what,
-    reason, attempt), `lost` (what, reason), `disturbance` (reason), `note` (text).
+    `knob` (node or @host, knob, generation, backend, path, old, new in the knob's unit, raw_old, raw_new as the
+    place has them; guest_t0_ns, guest_t1_ns around the write, within host_t0_ns, host_t1_ns, which alone time a
+    write on the host; where vCPUs are folded by it fold, fold_node, fold_vcpus; guest: whose vCPU's control group
+    it is), `knob-skipped` (node, knob, value, reason: an optional one the kernel lacks), `knob-restored` (node,
+    knob, path, old, new, clocks as of `knob`), `load-start` and `load-stop` (load, node), `ready` (node, boot_s),
+    `restart` (node, boot, cmdline: its start number `boot`, counted from 0, before which the one before it ends),
+    `govern` (node, source, action, bound, seen_pct, high_pct, low_pct, by, before, after, write_ns; from_ns, to_ns:
+    the period it was made from, by `clock`), `retry` (what, reason, attempt), `lost` (what, reason), `disturbance`
+    (reason), `note` (text).
     """
 
     t_ns: int

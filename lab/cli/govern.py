@@ -47,7 +47,10 @@ def govern(
     ] = None,
     lab: LabOption = None,
 ) -> None:
-    """Fold and unfold vCPUs by steal or by the host's hint, a line for each decision; unfold all at the end."""
+    """Fold and unfold vCPUs by steal or the host's hint.
+
+    Prints a line for each decision, and unfolds all at the end.
+    """
     from lab.cli.running import find_running
 
     desk = desk_of(ctx)

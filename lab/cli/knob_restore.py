@@ -19,9 +19,9 @@ def restore(
     of_host: OfHostOption = False,
     lab: LabOption = None,
 ) -> None:
-    """Put knobs back to what they were before the lab wrote to them, in reverse order.
+    """Put knobs back to what the lab found.
 
-    Those that the topology set are among them.
+    In reverse order. Those that the topology set are among them.
     """
     from lab.cli.knobtarget import Target, open_target_knobs
     from lab.cli.running import find_running

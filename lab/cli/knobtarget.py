@@ -8,10 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lab.cli.desk import Desk
-from lab.cli.running import RunningLab, find_running, open_running_host, open_running_knobs
+from lab.cli.running import (
+    RunningLab,
+    find_running,
+    open_running_host,
+    open_running_knobs,
+    open_running_machines,
+)
 from lab.errors import InputError
 from lab.plan.knobs import registry_of
 from lab.plan.labplan import HOST_SCOPE, KnobSetting
+from lab.run.knobmachines import Machines
 from lab.run.knobs import KnobDriver
 
 
@@ -51,6 +58,16 @@ def find_target(
         return Target(running, HOST_SCOPE, tuple(words))
     running.check_node(words[0])
     return Target(running, words[0], tuple(words[1:]))
+
+
+@contextmanager
+def open_target_machines(desk: Desk, target: Target) -> Iterator[Machines]:
+    """The machines of the target's lab."""
+    with (
+        open_running_host(desk, target.lab) as host,
+        open_running_machines(target.lab, host) as machines,
+    ):
+        yield machines
 
 
 @contextmanager

@@ -22,7 +22,9 @@ from lab.cli import (
     kernel,
     knob,
     knob_get,
+    knob_probe,
     knob_restore,
+    knob_watch,
     knobnames,
     load,
     plan,
@@ -92,6 +94,8 @@ _knob = _group("knob", "Read, write and explain knobs of a running lab.")
 _knob.command("get")(guarded(knob_get.get))
 _knob.command("set")(guarded(knob_get.set_))
 _knob.command("list")(guarded(knob.list_))
+_knob.command("probe")(guarded(knob_probe.probe))
+_knob.command("watch")(guarded(knob_watch.watch))
 _knob.command("restore")(guarded(knob_restore.restore))
 _knob.command("explain")(guarded(knobnames.explain))
 _load = _group("load", "Start and stop loads of a running lab.")

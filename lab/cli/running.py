@@ -13,8 +13,8 @@ from pathlib import Path
 from lab.cli.desk import Desk
 from lab.cli.sshconfig import GuestLogin, render_ssh_config
 from lab.errors import HostError, InputError, LabFailure
-from lab.plan.labplan import LabPlan, parse_plan_json
-from lab.run.knobmachines import machines_of
+from lab.plan.labplan import HOST_SCOPE, LabPlan, parse_plan_json
+from lab.run.knobmachines import Machines, machines_of
 from lab.run.knobs import KnobDriver
 from lab.run.lab import open_knobs
 from lab.run.ports import Host, Shell
@@ -78,14 +78,20 @@ def open_running_host(desk: Desk, lab: RunningLab) -> Iterator[Host]:
 
 
 @contextmanager
-def open_running_knobs(desk: Desk, lab: RunningLab, host: Host) -> Iterator[KnobDriver]:
-    """What drives the knobs of a lab that is up, on its guests and its host."""
+def open_running_machines(lab: RunningLab, host: Host) -> Iterator[Machines]:
+    """The machines of a lab that is up, its guests and its host."""
     shells = GuestShells(host, lab.plan, lab.key_file, lab.host_keys)
-    machines = machines_of(host, lab.record.remote_dir, shells.__getitem__)
     try:
-        yield open_knobs(desk.records, desk.places.state_dir, lab.record, lab.plan, machines)
+        yield machines_of(host, lab.record.remote_dir, shells.__getitem__)
     finally:
         shells.close()
+
+
+@contextmanager
+def open_running_knobs(desk: Desk, lab: RunningLab, host: Host) -> Iterator[KnobDriver]:
+    """What drives the knobs of a lab that is up."""
+    with open_running_machines(lab, host) as machines:
+        yield open_knobs(desk.records, desk.places.state_dir, lab.record, lab.plan, machines)
 
 
 @contextmanager
@@ -98,6 +104,14 @@ def open_guest(desk: Desk, lab: RunningLab, node: str) -> Iterator[Shell]:
             yield shell
         finally:
             shell.close()
+
+
+def machine_command(desk: Desk, lab: RunningLab, node: str, command: str) -> list[str]:
+    """The words that run a shell command on a node, or on the host, by OpenSSH: its output comes as it is made."""
+    if node != HOST_SCOPE:
+        return ["ssh", "-F", str(write_ssh_config(desk, lab)), "-T", "-o", "BatchMode=yes", node, command]
+    to_host = _proxy(desk, lab)
+    return [*to_host, command] if to_host else ["/bin/sh", "-c", command]
 
 
 def write_ssh_config(desk: Desk, lab: RunningLab) -> Path:

@@ -342,6 +342,25 @@ def _change(choice: _Choice, line: Line) -> KnobChange:
     )
 
 
+def backing_places(
+    machine: KnobMachine, settings: Sequence[KnobSetting]
+) -> list[tuple[KnobSetting, KnobCandidate]]:
+    """What backs each setting on one machine: the first place that can be read. Raises KnobAbsentError."""
+    answer = _look(machine, settings)
+    found = []
+    for setting in settings:
+        lines = _lines_of(setting, answer)
+        there = [
+            place
+            for place, line in zip(setting.candidates, lines, strict=True)
+            if line.kind == "value" and place.kind != "cmdline"
+        ]
+        if not there:
+            raise knobtexts.absent(setting, lines)
+        found.append((setting, there[0]))
+    return found
+
+
 def in_own_unit(candidate: KnobCandidate, raw: str) -> str:
     """The knob's value where the place holds `raw`; `raw` itself where that means nothing."""
     try:

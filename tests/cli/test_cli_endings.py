@@ -22,6 +22,7 @@ VERBS = [
     *(("doctor",), ("plan",), ("schema",), ("prepare",), ("run",), ("check",), ("up",), ("status",)),
     *(("ssh",), ("exec",), ("down",), ("gc",)),
     *(("knob",), ("knob", "get"), ("knob", "set"), ("knob", "list"), ("load",), ("load", "start")),
+    *(("knob", "probe"), ("knob", "watch"), ("knob", "restore"), ("knob", "explain"), ("govern",)),
     *(("load", "stop"), ("kernel",), ("kernel", "build"), ("kernel", "list"), ("image",), ("image", "build")),
     *(("image", "list"), ("host",), ("host", "up"), ("host", "down"), ("host", "status"), ()),
 ]
