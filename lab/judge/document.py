@@ -72,6 +72,7 @@ def _phase(window: PhaseWindow) -> dict[str, Any]:
         "end_ns": window.end_ns,
         "doubts": list(window.doubts),
         "work_doubts": list(window.work_doubts),
+        "skipped": list(window.skipped),
     }
 
 

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from lab.judge.affinity import evaluate_affinity
 from lab.judge.agreement import evaluate_agreement
-from lab.judge.evidence import Evidence
+from lab.judge.evidence import Evidence, join_reasons
 from lab.judge.foldeffect import evaluate_fold_effect
 from lab.judge.governor import evaluate_decisions, evaluate_governor
 from lab.judge.hostshare import evaluate_host_share
 from lab.judge.preemptions import evaluate_preemptions
 from lab.judge.steal import evaluate_steal
 from lab.judge.throughput import evaluate_throughput
-from lab.judge.verdict import Judgement, Verdict
+from lab.judge.verdict import Judgement, Outcome, Verdict
 from lab.measure.windows import Measurements
 from lab.plan.labplan import ExpectationKind, ExpectationPlan, LabPlan
 
@@ -40,8 +41,15 @@ def judge(plan: LabPlan, measurements: Measurements) -> Judgement:
     evidence = Evidence(plan, measurements)
     return Judgement(
         tuple(
-            verdict
+            _skip(verdict, expectation, evidence)
             for expectation in plan.expectations
             for verdict in _JUDGES[expectation.kind](expectation, evidence)
         )
     )
+
+
+def _skip(verdict: Verdict, expectation: ExpectationPlan, evidence: Evidence) -> Verdict:
+    """`verdict`, or SKIPPED where a phase that it is about lacks an optional knob."""
+    phases = expectation.phases if expectation.kind == "throughput" else (verdict.phase,)
+    reason = join_reasons(reason for phase in phases for reason in evidence.skipped(phase))
+    return replace(verdict, outcome=Outcome.SKIPPED, reason=reason) if reason else verdict

@@ -76,6 +76,11 @@ class Evidence:
             return (f"phase {phase} was not measured",)
         return _chosen(window.doubts, ignore_disagreement)
 
+    def skipped(self, phase: str) -> tuple[str, ...]:
+        """Why `phase` is not the phase that was asked for; empty where it is."""
+        window = self.phase(phase)
+        return () if window is None else window.skipped
+
     def work_doubts(self, phase: str) -> tuple[str, ...]:
         """Why work per second in `phase` may not count: all that speaks against the phase, and more."""
         window = self.phase(phase)

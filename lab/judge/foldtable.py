@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lab.judge.evidence import Evidence
 from lab.judge.folds import Fold, FoldLoad, find_folds
-from lab.judge.layout import MISSING, Column, cell, fit, heading, number, row, wrap
+from lab.judge.layout import MISSING, Column, fit, heading, number, row, wrap
 
 #: The widest line: what is left of 78 columns when a mail quotes it once.
 FOLD_WIDTH = 75
@@ -84,8 +84,19 @@ def _time(fold: Fold) -> str | float | None:
 def _load_cells(load: FoldLoad | None) -> list[str | float | None]:
     if load is None:
         return [MISSING, None, MISSING, MISSING]
-    ratio = cell(MISSING, Column("", 5)) if load.ratio is None else number(load.ratio, 5, 2)
-    return [load.load, ratio, _kept(load.tasks, load.changed), _kept(load.tasks_after, load.changed_after)]
+    return [
+        load.load,
+        _ratio(load),
+        _kept(load.tasks, load.changed),
+        _kept(load.tasks_after, load.changed_after),
+    ]
+
+
+def _ratio(load: FoldLoad) -> str:
+    """With a question mark where it does not count."""
+    if load.ratio is None:
+        return MISSING
+    return f"{number(load.ratio, 4, 2)}?" if load.work_doubts else number(load.ratio, 5, 2)
 
 
 def _kept(tasks: int, changed: int) -> str:
@@ -96,6 +107,8 @@ def _kept(tasks: int, changed: int) -> str:
 
 
 def _doubts(fold: Fold) -> Iterator[str]:
+    """What stands under the phases already is not repeated."""
     yield from fold.doubts
     for load in fold.loads:
-        yield from (f"for the work of {load.load}: {doubt}" for doubt in load.work_doubts)
+        if load.work_doubts:
+            yield f"the ratio of {load.load} does not count; see phases {fold.baseline} and {fold.phase}"

@@ -58,6 +58,7 @@ def _phase_lines(evidence: Evidence, phase: str) -> list[str]:
 
 
 def _doubts(evidence: Evidence, phase: str) -> Iterator[str]:
+    yield from (f"skipped: {reason}" for reason in evidence.skipped(phase))
     certain = evidence.phase_doubts(phase)
     yield from certain
     yield from (f"for work only: {doubt}" for doubt in evidence.work_doubts(phase) if doubt not in certain)

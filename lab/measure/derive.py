@@ -34,6 +34,7 @@ from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, ta
 from lab.measure.hostside import KvmReading, ThreadCounters, VcpuThread, kvm_series, vcpu_threads
 from lab.measure.probestream import ProbeStream, StreamError, parse_stream
 from lab.measure.series import Series
+from lab.measure.skipped import skipped_knobs
 from lab.measure.windows import ClockMatch, Folding, Measurements, PhaseWindow, TaskWindow, VcpuWindow
 from lab.plan.labplan import LabPlan, NodePlan
 
@@ -194,7 +195,8 @@ class _Derivation:
             *self._host_probe_doubts(phase),
         )
         work_doubts = () if outer else self._outer_doubts(phase, OUTER_WORK_DELAY_PCT)
-        return PhaseWindow(phase.name, phase.start_ns, phase.end_ns, doubts, work_doubts)
+        skipped = skipped_knobs(self._plan.phases, phase.name, self._events, phase.start_ns)
+        return PhaseWindow(phase.name, phase.start_ns, phase.end_ns, doubts, work_doubts, skipped)
 
     def _disturbances(self, phase: _Phase) -> tuple[str, ...]:
         return tuple(

@@ -16,7 +16,8 @@ class PhaseWindow:
 
     `doubts` are reasons for which nothing measured in it may count (samples dropped, host disturbed, too
     short): whatever is judged in it is UNDECIDED. `work_doubts` are reasons for which only work per second may
-    not count.
+    not count. `skipped` are reasons for which it is not the phase that was asked for (an optional knob that the
+    kernel lacks): whatever is judged in it is SKIPPED.
     """
 
     phase: str
@@ -24,6 +25,7 @@ class PhaseWindow:
     end_ns: int
     doubts: tuple[str, ...] = ()
     work_doubts: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

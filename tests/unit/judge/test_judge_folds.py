@@ -22,6 +22,7 @@ from lab.judge.evaluate import judge
 from lab.judge.evidence import Evidence
 from lab.judge.folds import Fold, find_folds
 from lab.judge.foldtable import FOLD_WIDTH, render_fold_table
+from lab.judge.table import render_phase_table
 from lab.judge.verdict import Outcome
 from lab.measure.windows import Folding, Measurements, PhaseWindow, TaskAffinity, TaskWindow
 from lab.plan.labplan import ExpectationPlan
@@ -235,3 +236,62 @@ def test_the_document_has_them():
     )
     (load,) = fold["loads"]
     assert (load["affinity_kept"], load["affinity_kept_after"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("effect_ms", "outcome"),
+    [(150, Outcome.PASSED), (700, Outcome.UNDECIDED), (None, Outcome.UNDECIDED)],
+)
+def test_waits_outside_only_make_times_longer(effect_ms, outcome):
+    well = measured(make_folding(effect_ms=effect_ms))
+    phases = tuple(replace(window, work_doubts=("waited outside",)) for window in well.phases)
+    assert only_verdict(EFFECT, replace(well, phases=phases)).outcome is outcome
+
+
+def test_the_table_says_when_a_ratio_does_not_count():
+    table = render_fold_table(evidence_of(with_phase_doubt(measured(), "contended", "too short")))
+    assert (
+        "  ! folded: the ratio of busy does not count; see phases contended and folded" in table.splitlines()
+    )
+
+
+def lacking(phase: str) -> Measurements:
+    """Measurements of a kernel that lacks what `phase` was to set."""
+    well = measured()
+    phases = tuple(
+        replace(window, skipped=("guest1 has no avoid_cpus",)) if window.phase == phase else window
+        for window in well.phases
+    )
+    return replace(well, phases=phases)
+
+
+@pytest.mark.parametrize(
+    ("expectation", "phase", "outcome"),
+    [
+        (EFFECT, "folded", Outcome.SKIPPED),
+        (KEPT, "folded", Outcome.SKIPPED),
+        (CHANGED, "folded", Outcome.SKIPPED),
+        (KEPT, "contended", Outcome.PASSED),
+        (
+            ExpectationPlan("throughput", "w", (), ("after", "folded"), load="busy", minimum=9),
+            "folded",
+            Outcome.SKIPPED,
+        ),
+        (ExpectationPlan("affinity_unchanged", "ever", load="busy"), "folded", Outcome.PASSED),
+    ],
+)
+def test_what_is_judged_in_a_phase_without_its_knob_is_skipped(expectation, phase, outcome):
+    verdict = only_verdict(expectation, lacking(phase))
+    assert verdict.outcome is outcome
+    assert verdict.reason == ("guest1 has no avoid_cpus" if outcome is Outcome.SKIPPED else "")
+
+
+def test_the_phases_table_says_what_was_skipped():
+    text = render_phase_table(make_plan(phases=PHASES), lacking("folded"))
+    assert "  ! skipped: guest1 has no avoid_cpus" in text.splitlines()
+
+
+def test_a_doubted_ratio_has_a_question_mark():
+    doubted = with_phase_doubt(measured(), "contended", "too short")
+    assert "1.02?" in render_fold_table(evidence_of(doubted))
+    assert "?" not in render_fold_table(evidence_of(measured()))

@@ -133,6 +133,7 @@ def test_document_has_its_keys_and_units():
         "end_ns": WINDOW_NS,
         "doubts": [],
         "work_doubts": [],
+        "skipped": [],
     }
     vcpu = document["vcpus"][0]
     assert (vcpu["node"], vcpu["vcpu"], vcpu["phase"], vcpu["pcpus"]) == ("guest1", 0, "contended", [0])
