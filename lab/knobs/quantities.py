@@ -116,7 +116,7 @@ def parse_from(raw: str, unit: str | None, place_unit: str | None) -> str:
 
 
 def _parse_number(text: str) -> Fraction:
-    if not re.fullmatch(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?", text):
+    if not re.fullmatch(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?", text):
         raise ValueError(f"{text!r} is not a number")
     return Fraction(text)
 
@@ -132,6 +132,8 @@ def _parse_cpu_max(text: str) -> Fraction:
 
 
 def _decimal(number: Fraction) -> str:
-    if number.denominator == 1:
-        return str(int(number))
-    return f"{float(number):.{_DECIMALS}f}".rstrip("0").rstrip(".")
+    """`number` with as many decimals as it has, up to nine."""
+    scaled = round(abs(number) * 10**_DECIMALS)
+    whole, rest = divmod(scaled, 10**_DECIMALS)
+    decimals = f".{rest:0{_DECIMALS}d}".rstrip("0").rstrip(".")
+    return f"{'-' if number < 0 and scaled else ''}{whole}{decimals}"
