@@ -25,7 +25,7 @@ def list_(
     from lab.knobs.text import render_knob_list
 
     if every:
-        desk_of(ctx).print(render_knob_list(known_knobs(knob_files)))
+        desk_of(ctx).print(render_knob_list(known_knobs(desk_of(ctx), knob_files, lab)))
     elif node is None and not of_host:
         raise InputError("lab knob list: say of which node, --host, or --all", "`lab knob list --all`")
     else:

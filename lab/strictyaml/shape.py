@@ -94,8 +94,11 @@ def trace(model: type[BaseModel], raw: Loc) -> Target:
 
 
 def takes_boolean(model: type[BaseModel], loc: Loc) -> bool:
-    """Whether the key at `loc` may be true or false."""
-    annotation = trace(model, loc).annotation
+    """Whether the key at `loc` may be true or false, or is unknown, so that its value does not matter."""
+    target = trace(model, loc)
+    if target.model is not None and target.field is None:
+        return True
+    annotation = target.annotation
     branches = get_args(annotation) if _is_union(annotation) else (annotation,)
     return any(_without_none(branch) is bool for branch in branches)
 

@@ -51,3 +51,35 @@ def test_fits_eighty_columns() -> None:
 def test_nothing_is_said_about_what_is_not_there() -> None:
     text = render_plan_text(plan("nodes: [{name: a}]\n"))
     assert not {"load:", "phases:", "expected:", "knobs before the first phase:"} & set(text.splitlines())
+
+
+def test_a_guest_whose_command_line_changes_is_started_anew_and_that_is_said() -> None:
+    lines = render_plan_text(
+        plan(
+            "nodes: [{name: g, vcpus: 4}]\n"
+            "knobs: [{knob: nohz_full, value: 1}]\n"
+            "phases:\n"
+            "  - {name: same, duration: 1s, set: [{knob: nohz_full, value: 1}]}\n"
+            "  - {name: other, duration: 1s, set: [{knob: nohz_full, value: 2-3}]}\n"
+            "  - {name: still, duration: 1s, set: [{knob: avoid_cpus, value: 1}]}\n"
+        )
+    ).splitlines()
+    said = [line for line in lines if "started anew" in line]
+    assert said == ["    g is started anew, with another nohz_full on its command line"]
+    assert lines.index(said[0]) == lines.index("  other: 1.0 s after 2.0 s to settle") + 2
+
+
+def test_knobs_of_the_host_of_vcpus_and_optional_ones_are_told() -> None:
+    lines = render_plan_text(
+        plan(
+            "nodes: [{name: g, vcpus: 4}]\n"
+            "knobs:\n"
+            "  - {knob: vcpu.quota, value: 50%}\n"
+            "  - {knob: debooster.enable, value: true, optional: true}\n"
+        )
+    ).splitlines()
+    at = lines.index("knobs before the first phase:")
+    assert lines[at + 1 : at + 3] == [
+        "  set vcpu.quota of g to 50",
+        "  set debooster.enable of the host to 1 if its kernel has it",
+    ]

@@ -86,6 +86,11 @@ def test_a_boolean_where_none_is_wanted_is_the_only_thing_told(key: str) -> None
     assert "YAML reads true as true or false" in problem
 
 
+def test_of_an_unknown_key_only_that_is_told() -> None:
+    (problem,) = _problems("things: {a: {wett: true}}\n")
+    assert "unknown key; did you mean 'wet'?" in problem
+
+
 def test_a_document_that_is_a_boolean() -> None:
     (problem,) = _problems("true\n")
     assert problem.startswith("t.yaml:1: thing file: YAML reads true")
