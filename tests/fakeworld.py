@@ -36,8 +36,9 @@ HOST_CLOCK_NS = 50_000_000_000
 STUBBORN = "/sys/kernel/stubborn"
 #: The mask of CPUs to avoid that guests of this world have.
 MASK = "/sys/devices/system/cpu/paravirt"
-#: A knob of the host.
-HOST_KNOB = "/proc/sys/kernel/sched_rr_timeslice_ms"
+#: kvm.halt_poll of the host, and what it holds when nobody has changed it.
+HOST_KNOB = "module_parameter:kvm/halt_poll_ns"
+HOST_VALUE = "200000"
 
 
 def make_topology(text: str, path: Path = Path("/topologies/fake.yaml"), pcpus: str = "0-1") -> Topology:
@@ -167,7 +168,7 @@ class FakeWorld:
         self.fates: dict[str, deque[str]] = {}
         self.lies_pct: dict[str, float] = {}
         self.host_dead = False
-        self.host_knobs = {HOST_KNOB: "100"}
+        self.host_knobs = {HOST_KNOB: HOST_VALUE}
         self.host_fences: dict[str, int] = {}
         self.calls: list[str] = []
         self.fault: Fault | None = None

@@ -293,15 +293,36 @@ def _told(setting: KnobSetting, lines: Sequence[Line]) -> str:
 
 
 def _by_module(choices: Sequence[_Choice]) -> list[_Choice]:
-    """Parameters of one module next to each other: pvknob loads the module once for all of them."""
-    groups: dict[object, list[_Choice]] = {}
-    for index, choice in enumerate(choices):
-        candidate = choice.candidate
-        joins = candidate.kind == "module_parameter" and candidate.reload
-        joins = joins or (candidate.kind == "module" and candidate.raw == "1")
-        key = candidate.path.partition("/")[0].replace("-", "_") if joins else index
-        groups.setdefault(key, []).append(choice)
-    return [choice for group in groups.values() for choice in group]
+    """Parameters of one module next to each other: pvknob loads the module once for all of them.
+
+    Of several values for one parameter the last counts. Unloading the module stays between what is before and
+    after it.
+    """
+    groups: list[dict[str, _Choice]] = []
+    open_groups: dict[str, dict[str, _Choice]] = {}
+    for choice in choices:
+        module = _module_of(choice.candidate)
+        group = open_groups.get(module) if _needs_load(choice.candidate) else None
+        if group is None:
+            group = {}
+            groups.append(group)
+        group[choice.word] = choice
+        if _needs_load(choice.candidate):
+            open_groups[module] = group
+        else:
+            open_groups.pop(module, None)
+    return [choice for group in groups for choice in group.values()]
+
+
+def _module_of(candidate: KnobCandidate) -> str:
+    named = candidate.kind in ("module", "module_parameter")
+    return candidate.path.partition("/")[0].replace("-", "_") if named else ""
+
+
+def _needs_load(candidate: KnobCandidate) -> bool:
+    if candidate.kind == "module":
+        return candidate.raw == "1"
+    return candidate.kind == "module_parameter" and candidate.reload
 
 
 def _entry(choice: _Choice, machine: str, boot_id: str) -> KnobEntry:

@@ -16,13 +16,17 @@ from lab.run.lab import Surroundings
 from lab.run.ports import Host
 from lab.run.records import LabRecord, LabRecords
 
-#: Two guests, one load, a knob in the second phase; short, as virtual time still has to be worked through.
+#: Two guests, one load, in the second phase a knob of a guest and one of the host; short, as virtual time still has
+#: to be worked through.
 SMALL = """\
 nodes: [{name: guest, count: 2, vcpus: 2, memory: 256MiB, pinning: spread}]
 load: [{name: busy, tasks: 2}]
 phases:
   - {name: contended, start: [busy], duration: 1s, settle: 200ms}
-  - {name: folded, duration: 1s, settle: 200ms, set: [{nodes: guest1, knob: avoid_cpus, value: "1"}]}
+  - name: folded
+    duration: 1s
+    settle: 200ms
+    set: [{nodes: guest1, knob: avoid_cpus, value: "1"}, {knob: kvm.halt_poll, value: 0}]
 """
 FOREIGN_XML = "<domain type='kvm'><name>foreign</name><vcpu>1</vcpu></domain>"
 

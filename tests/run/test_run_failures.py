@@ -7,10 +7,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from fakeworld import FakeWorld, Fault, ssh_world
+from fakeworld import HOST_KNOB, HOST_VALUE, FakeWorld, Fault, ssh_world
 from run.bench import Bench
 
 from lab.errors import HostLost, LabError, LabFailure
+from lab.recording import Recording
 from lab.run.gc import collect_orphans
 
 
@@ -42,6 +43,7 @@ def assert_clean(bench: Bench, foreign: bool = True) -> None:
     assert bench.records.all() == ()
     assert list((bench.state_dir / "labs").glob("*")) == []
     assert bench.foreign_is_there() or not foreign
+    assert bench.world.host_knobs == {HOST_KNOB: HOST_VALUE}
 
 
 def is_cleanup(name: str) -> bool:
@@ -53,6 +55,8 @@ def test_an_undisturbed_run_leaves_nothing_but_its_recording(tmp_path):
     bench.run()
     assert_clean(bench)
     assert (bench.recording / "guests/guest1/probe.stream").stat().st_size > 0
+    kinds = [event.kind for event in Recording(bench.recording).events() if "knob" in event.kind]
+    assert kinds == ["knob", "knob", "knob-restored"]
 
 
 @AT_EVERY_CALL
