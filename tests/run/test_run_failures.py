@@ -24,9 +24,7 @@ def calls_of_a_run() -> list[str]:
 
 
 CALLS = calls_of_a_run()
-AT_EVERY_CALL = pytest.mark.parametrize(
-    "index", range(len(CALLS)), ids=[f"{i}-{c}" for i, c in enumerate(CALLS)]
-)
+AT_EVERY_CALL = pytest.mark.parametrize("index", range(len(CALLS)))
 
 
 def run_with(bench: Bench, fault: Fault) -> BaseException | None:
