@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 from multiprocessing.synchronize import Event
@@ -23,6 +24,8 @@ from lab.run.records import LabRecords
 GUEST = Owner("guest1", 4, "lab-abc123-guest1")
 MACHINES = (HOST_SCOPE, GUEST.name)
 TOPOLOGY = "nodes: [{name: guest1, vcpus: 4, memory: 256MiB}]\n"
+#: A variable of the environment in which commands are slow to start.
+DELAYED = "KNOBS_DELAYED"
 #: Read once, by the server that forks the children.
 REGISTRY = shipped_registry()
 #: Knobs and values by owner. Those of `steal` are parameters of a module, written by loading it anew.
@@ -60,6 +63,7 @@ def write_until_killed(state_dir: Path, trees: Path, seed: float, begun: Event) 
     """Write at random. Ctrl-C puts everything back, in order, as the lab does; SIGKILL leaves it to others."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     driver, random_ = open_driver(state_dir, trees), random.Random(seed)
+    os.environ[DELAYED] = "1"
     begun.set()
     try:
         while True:
