@@ -44,7 +44,8 @@ def watch(
 ) -> None:
     """Print knobs, and their changes as they happen.
 
-    Each with the host's clock and the machine's own. This goes over ssh and is no measurement: a change that is undone between two looks is not seen.
+    Each with the host's clock and the machine's own. This goes over ssh and is no measurement: a change that is
+    undone between two looks is not seen.
     """
     from lab.cli.knobtarget import find_target
     from lab.plan.knobs import plan_reading_in
