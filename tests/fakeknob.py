@@ -32,7 +32,10 @@ class FakeKernel:
         if why_not:
             return _result(3, [*lines, why_not])
         verb, *rest = words
-        told = [self._get(word, now_ns) for word in rest] if verb == "get" else self._set(rest, now_ns)
+        if verb == "set":
+            told = self._set(rest, now_ns)
+        else:
+            told = [(self._get if verb == "get" else self._probe)(word, now_ns) for word in rest]
         refused = any(line.startswith(("absent", "refused")) for line in told)
         return _result(int(refused), [*lines, *told])
 
@@ -60,6 +63,10 @@ class FakeKernel:
             f"value word={escape(word)} place={place} state=writable t_ns={now_ns} value={value} "
             f"undo={escape(word)} back={value}"
         )
+
+    def _probe(self, word: str, now_ns: int) -> str:
+        kind, _, said = self._get(word, now_ns).partition(" ")
+        return f"{'absent' if kind == 'absent' else 'writable'} {said}"
 
     def _set(self, words: list[str], now_ns: int) -> list[str]:
         lines = []

@@ -66,7 +66,8 @@ def _render_generation(probed: Probed) -> str:
         if whole
         else ["no known interface as a whole"]
     )
-    said += [f"parts of {_count(one)}" for one in parts]
+    if parts:
+        said.append("parts of " + ", ".join(map(_count, parts)))
     return "; ".join(said)
 
 

@@ -45,7 +45,7 @@ def absent(setting: KnobSetting, lines: Sequence[Line]) -> KnobAbsentError:
         for candidate, line in zip(setting.candidates, lines, strict=True)
     )
     left_out = "".join(f"\n  {text}" for text in setting.left_out)
-    owner = "--host" if setting.node == HOST_SCOPE else setting.node
+    owner = setting.guest or ("--host" if setting.node == HOST_SCOPE else setting.node)
     return KnobAbsentError(
         f"{whose(setting)}: this kernel does not have it; looked for{places}{left_out}",
         f"`lab knob probe {owner}` shows what the kernel has",
