@@ -10,9 +10,8 @@ from typing import Protocol
 
 from lab.govern.loops import Decided, HintLoop, StealLoop
 from lab.govern.seen import Seen
-from lab.plan.folding import plan_fold
+from lab.plan.folding import plan_fold_in
 from lab.plan.governing import hint_guest, steal_rule
-from lab.plan.knobs import owner_of, registry_of
 from lab.plan.labplan import GovernPlan, KnobSetting, LabPlan
 from lab.run.watch import Watch
 from lab.units import format_cpulist
@@ -158,7 +157,7 @@ class Governors:
         return after_ns - before_ns
 
     def _settings(self, govern: GovernPlan, folded: frozenset[int]) -> tuple[KnobSetting, ...]:
-        return plan_fold(owner_of(self._plan, govern.node), folded, govern.by, registry_of(self._plan))
+        return plan_fold_in(self._plan, govern.node, folded, govern.by)
 
 
 def _event(due: _Due, write_ns: int) -> dict[str, object]:
