@@ -102,8 +102,12 @@ def _govern(desk: Desk, running: RunningLab, governs: Sequence[GovernPlan], seco
     from lab.cli.running import open_running_host, open_running_knobs
     from lab.run.boot import read_guests
     from lab.run.governkept import govern_kept
+    from lab.run.records import this_process
 
-    with open_running_host(desk, running) as host, open_running_knobs(desk, running, host) as knobs:
+    with (
+        open_running_host(desk, running) as host,
+        open_running_knobs(desk, running, host, this_process()) as knobs,
+    ):
         govern_kept(
             host,
             running.plan,

@@ -70,7 +70,7 @@ def _watch(
     from lab.cli.knobtarget import open_target_machines
     from lab.cli.running import machine_command
     from lab.plan.labplan import HOST_SCOPE
-    from lab.run.knobs import backing_places
+    from lab.run.knobchoice import backing_places
     from lab.run.pvknob import candidate_word
 
     over = threading.Event()
@@ -130,7 +130,7 @@ class _Printer:
 
     def tell(self, line: Line) -> None:
         from lab.cli.knobtarget import vcpu_of
-        from lab.run.knobs import in_own_unit
+        from lab.run.knobchoice import in_own_unit
 
         if line.kind not in ("value", "changed"):
             return

@@ -18,7 +18,7 @@ from lab.run.knobmachines import Machines, machines_of
 from lab.run.knobs import KnobDriver
 from lab.run.lab import open_knobs
 from lab.run.ports import Host, Shell
-from lab.run.records import LabRecord
+from lab.run.records import LabRecord, ProcessName
 from lab.run.shells import GuestShells
 
 
@@ -88,10 +88,12 @@ def open_running_machines(lab: RunningLab, host: Host) -> Iterator[Machines]:
 
 
 @contextmanager
-def open_running_knobs(desk: Desk, lab: RunningLab, host: Host) -> Iterator[KnobDriver]:
-    """What drives the knobs of a lab that is up."""
+def open_running_knobs(
+    desk: Desk, lab: RunningLab, host: Host, owner: ProcessName | None = None
+) -> Iterator[KnobDriver]:
+    """What drives the knobs of a lab that is up; for `owner` see KnobDriver."""
     with open_running_machines(lab, host) as machines:
-        yield open_knobs(desk.records, desk.places.state_dir, lab.record, lab.plan, machines)
+        yield open_knobs(desk.records, desk.places.state_dir, lab.record, lab.plan, machines, owner)
 
 
 @contextmanager

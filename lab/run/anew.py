@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from lab.plan.cmdline import cmdline_candidate, cmdline_parameters, restarted_nodes
 from lab.plan.labplan import KnobSetting
-from lab.run.knobs import in_own_unit
+from lab.run.knobchoice import in_own_unit
 from lab.run.lab import Lab
 
 #: Parameters to change, by guest.

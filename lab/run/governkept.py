@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from lab.errors import BootTimeout
-from lab.plan.labplan import GovernPlan, KnobSetting, LabPlan
+from lab.plan.labplan import HOST_SCOPE, GovernPlan, KnobSetting, LabPlan
 from lab.run.boot import GuestFiles
 from lab.run.govern import Governors, Tell
 from lab.run.knobs import KnobDriver
@@ -49,6 +49,7 @@ def govern_kept(
         watch = Watch(agent, console_tail, monotonic=monotonic)
         _listen(watch, guests)
         governors = Governors(plan, watch, lambda settings: _write(knobs, settings), tell)
+        before = knobs.mark()
         governors.govern(governs)
         try:
             governors.sleep(_FOR_EVER_S if seconds is None else seconds)
@@ -57,6 +58,7 @@ def govern_kept(
         finally:
             with uninterrupted():
                 governors.release(())
+                _take_back(knobs, [HOST_SCOPE, *(one.node for one in governs)], before)
 
 
 def _listen(watch: Watch, guests: dict[str, GuestFiles]) -> None:
@@ -68,6 +70,13 @@ def _listen(watch: Watch, guests: dict[str, GuestFiles]) -> None:
             raise BootTimeout(f"guest {mute[0]}: its probe did not speak within {_READY_TIMEOUT_S} s")
         watch.next_change(0.5)
         watch.raise_deaths()
+
+
+def _take_back(knobs: KnobDriver, machines: Sequence[str], before: int) -> None:
+    """To what was there before, which need not be that nothing is folded."""
+    with knobs.writing() as writer:
+        for name in dict.fromkeys(machines):
+            writer.restore(name, before)
 
 
 def _write(knobs: KnobDriver, settings: Sequence[KnobSetting]) -> None:

@@ -22,6 +22,7 @@ from typing import IO, Any, Literal
 from pydantic import TypeAdapter
 
 from lab.knobs.model import KnobKind
+from lab.run.records import ProcessName
 
 #: `begun`: may have been written, or not. `written`: was. The others owe nothing any more: `refused` (nothing
 #: changed), `restored`, and `moot` (the machine was started anew, or the place is gone).
@@ -33,7 +34,8 @@ FILE_NAME = "knobs.jsonl"
 @dataclass(frozen=True)
 class KnobEntry:
     """One write. `machine` is a node or HOST_SCOPE, in its boot `boot_id`; `word` the place as pvknob takes it,
-    `place` as the machine has it. Writing `back` to `undo` brings `old` back."""
+    `place` as the machine has it. Writing `back` to `undo` brings `old` back. `owner` is a process that will do so
+    itself; without one what was written stays until somebody asks for its end."""
 
     seq: int
     machine: str
@@ -47,6 +49,12 @@ class KnobEntry:
     undo: str
     back: str
     state: EntryState = "begun"
+    owner: ProcessName | None = None
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody will end what was begun: for one who holds the journal, as its writer may be at it."""
+        return self.state == "begun" or (self.is_open and self.owner is not None and not self.owner.lives())
 
     @property
     def is_open(self) -> bool:

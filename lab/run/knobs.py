@@ -12,19 +12,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lab.errors import KnobError
-from lab.knobs.convert import same_value
 from lab.knobs.model import Registry
-from lab.plan.knobs import value_of
 from lab.plan.labplan import KnobCandidate, KnobSetting
 from lab.run import knobtexts
+from lab.run.knobchoice import (
+    Choice,
+    by_module,
+    choose,
+    entry_of,
+    holds,
+    in_own_unit,
+    lines_of,
+    look,
+    told_or_why,
+)
 from lab.run.knobclaims import HostClaims
 from lab.run.knobjournal import KnobEntry, KnobJournal, OpenJournal
 from lab.run.knobmachines import AnotherBootError, KnobMachine, Machines
 from lab.run.knobrestore import Restored, restore_entries
 from lab.run.knobtexts import KnobAbsentError, KnobRefusedError
 from lab.run.pvknob import Answer, Line, candidate_word, escape
-
-_CAN_BE_WRITTEN = ("writable", "loadable")
+from lab.run.records import ProcessName
 
 
 @dataclass(frozen=True)
@@ -55,19 +63,6 @@ class KnobSkipped:
 Tell = Callable[[KnobChange | KnobSkipped], None]
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """A setting and the place that backs it; `now` what that held when it was looked at, None where it was not."""
-
-    setting: KnobSetting
-    candidate: KnobCandidate
-    now: Line | None
-
-    @property
-    def word(self) -> str:
-        return candidate_word(self.candidate)
-
-
 @dataclass
 class _Known:
     """What is known of a machine in one of its boots: which of its words can be written."""
@@ -77,12 +72,21 @@ class _Known:
 
 
 class KnobDriver:
-    """The knobs of one lab's machines, for one user at a time; different machines may be written by threads."""
+    """The knobs of one lab's machines, for one user at a time; different machines may be written by threads.
+
+    An `owner` is this process where it will bring back itself what it writes (KnobEntry).
+    """
 
     def __init__(
-        self, journal: KnobJournal, machines: Machines, registry: Registry, claims: HostClaims
+        self,
+        journal: KnobJournal,
+        machines: Machines,
+        registry: Registry,
+        claims: HostClaims,
+        owner: ProcessName | None = None,
     ) -> None:
         self._journal = journal
+        self._owner = owner
         self._machines = machines
         self._registry = registry
         self._claims = claims
@@ -99,6 +103,10 @@ class KnobDriver:
         """Begin to write. Waits while another process writes knobs of this lab."""
         with self._journal.locked() as journal:
             yield KnobWriter(self, journal)
+
+    def owed(self) -> tuple[KnobEntry, ...]:
+        """Everything that was written and not brought back."""
+        return self._journal.open_entries()
 
     def owes(self, machine: str | None = None) -> bool:
         """Whether anything was written that was not brought back."""
@@ -118,8 +126,8 @@ class KnobDriver:
 
     def read_each(self, settings: Sequence[KnobSetting]) -> list[str | KnobRefusedError]:
         """The same, but for each what it would have raised."""
-        answer = _look(self._machines(settings[0].node), settings)
-        return [_told_or_why(setting, _lines_of(setting, answer)) for setting in settings]
+        answer = look(self._machines(settings[0].node), settings)
+        return [told_or_why(setting, lines_of(setting, answer)) for setting in settings]
 
 
 class KnobWriter:
@@ -154,6 +162,17 @@ class KnobWriter:
             return ()
         return restore_entries(self._driver._machines(name), self._journal, entries)
 
+    def restore_abandoned(self, name: str) -> tuple[Restored, ...]:
+        """Bring back what processes left on a machine that died while they wrote, or before they took it back.
+
+        What somebody else has written over since stays: `restore` knows what was there before both.
+        """
+        entries = self._journal.open_entries(name)
+        abandoned = [one for one in entries if one.is_abandoned and not _written_over(one, entries)]
+        if not abandoned:
+            return ()
+        return restore_entries(self._driver._machines(name), self._journal, abandoned)
+
     # ---- writing
 
     def _write(self, machine: KnobMachine, settings: Sequence[KnobSetting], tell: Tell) -> None:
@@ -166,7 +185,7 @@ class KnobWriter:
             answer = machine.ask(["set", *pairs], machine.admission(self._journal.epoch, boot_id))
             self._conclude(machine, choices, answer, tell)
 
-    def _repeated(self, name: str, settings: Sequence[KnobSetting]) -> list[_Choice] | None:
+    def _repeated(self, name: str, settings: Sequence[KnobSetting]) -> list[Choice] | None:
         """Where everything was written before, its old values are on disk already: write at once."""
         known = self._driver._known.get(name)
         if known is None:
@@ -182,16 +201,16 @@ class KnobWriter:
             found = next((candidate for candidate, word in words if word in known.writable), None)
             if found is None or candidate_word(found) not in held:
                 return None
-            choices.append(_Choice(setting, found, None))
-        return _by_module(choices)
+            choices.append(Choice(setting, found, None))
+        return by_module(choices)
 
-    def _begin(self, machine: KnobMachine, settings: Sequence[KnobSetting], tell: Tell) -> list[_Choice]:
+    def _begin(self, machine: KnobMachine, settings: Sequence[KnobSetting], tell: Tell) -> list[Choice]:
         """Look, choose, and write down what will be changed."""
-        answer = _look(machine, settings, self._journal.epoch)
+        answer = look(machine, settings, self._journal.epoch)
         choices = []
         for setting in settings:
             try:
-                choices.append(_choose(setting, _lines_of(setting, answer)))
+                choices.append(choose(setting, lines_of(setting, answer)))
             except KnobAbsentError as error:
                 if not setting.optional:
                     raise
@@ -200,17 +219,17 @@ class KnobWriter:
         if known is None or known.boot_id != answer.boot_id:
             known = self._driver._known[machine.name] = _Known(answer.boot_id)
         known.writable.update(one.word for one in choices)
-        choices = _by_module(choices)
-        entries = [_entry(one, machine.name, answer.boot_id) for one in choices]
+        choices = by_module(choices)
+        entries = [entry_of(one, machine.name, answer.boot_id, self._driver._owner) for one in choices]
         self._driver._claims.begin(entries, self._journal.begin)
         return choices
 
-    def _conclude(self, machine: KnobMachine, choices: Sequence[_Choice], answer: Answer, tell: Tell) -> None:
+    def _conclude(self, machine: KnobMachine, choices: Sequence[Choice], answer: Answer, tell: Tell) -> None:
         """What came of every write, up to the first that failed; what comes after that was not tried."""
         lines = [line for line in answer.lines if line.kind in ("set", "refused")]
         done, failed = [], None
         for choice, line in zip(choices, lines, strict=False):
-            wrong = line.kind == "refused" or not _holds(choice.candidate, line)
+            wrong = line.kind == "refused" or not holds(choice.candidate, line)
             if wrong:
                 failed = (choice, line)
                 break
@@ -229,7 +248,7 @@ class KnobWriter:
         """The newest open entry of every word."""
         return {one.word: one for one in self._journal.open_entries(name)}
 
-    def _fail(self, machine: KnobMachine, choice: _Choice, line: Line, answer: Answer) -> None:
+    def _fail(self, machine: KnobMachine, choice: Choice, line: Line, answer: Answer) -> None:
         """Put back what was changed in spite of a refusal, or another value than was wanted; then tell."""
         setting, candidate = choice.setting, choice.candidate
         entry = self._entries_of(machine.name)[choice.word]
@@ -245,111 +264,11 @@ class KnobWriter:
         raise KnobRefusedError(message)
 
 
-def _look(machine: KnobMachine, settings: Sequence[KnobSetting], epoch: int | None = None) -> Answer:
-    """Every place of every setting, with what it holds; with `epoch` as somebody who is going to write."""
-    words = dict.fromkeys(
-        candidate_word(candidate) for setting in settings for candidate in setting.candidates
-    )
-    admission = None if epoch is None else machine.admission(epoch)
-    return machine.ask(["get", *words], admission)
+def _written_over(entry: KnobEntry, entries: Sequence[KnobEntry]) -> bool:
+    return any(one.seq > entry.seq and one.undo == entry.undo and not one.is_abandoned for one in entries)
 
 
-def _lines_of(setting: KnobSetting, answer: Answer) -> list[Line]:
-    by_word = {line["word"]: line for line in answer.lines}
-    return [by_word[candidate_word(candidate)] for candidate in setting.candidates]
-
-
-def _choose(setting: KnobSetting, lines: Sequence[Line]) -> _Choice:
-    """The first place that can be written."""
-    there = [
-        (candidate, line)
-        for candidate, line in zip(setting.candidates, lines, strict=True)
-        if line.kind != "absent" and candidate.kind != "cmdline"
-    ]
-    if not there:
-        raise knobtexts.absent(setting, lines)
-    for candidate, line in there:
-        if line["state"] in _CAN_BE_WRITTEN:
-            if line.kind == "refused":
-                raise knobtexts.unreadable(setting, line)
-            return _Choice(setting, candidate, line)
-    raise knobtexts.only_read(setting, *there[0])
-
-
-def _told_or_why(setting: KnobSetting, lines: Sequence[Line]) -> str | KnobRefusedError:
-    try:
-        return _told(setting, lines)
-    except KnobRefusedError as error:
-        return error
-
-
-def _told(setting: KnobSetting, lines: Sequence[Line]) -> str:
-    for candidate, line in zip(setting.candidates, lines, strict=True):
-        if line.kind == "value":
-            return in_own_unit(candidate, line["value"])
-        if line.kind == "refused":
-            raise knobtexts.unreadable(setting, line)
-    raise knobtexts.absent(setting, lines)
-
-
-def _by_module(choices: Sequence[_Choice]) -> list[_Choice]:
-    """Parameters of one module next to each other: pvknob loads the module once for all of them.
-
-    Of several values for one parameter the last counts. Unloading the module stays between what is before and
-    after it.
-    """
-    groups: list[dict[str, _Choice]] = []
-    open_groups: dict[str, dict[str, _Choice]] = {}
-    for choice in choices:
-        module = _module_of(choice.candidate)
-        group = open_groups.get(module) if _needs_load(choice.candidate) else None
-        if group is None:
-            group = {}
-            groups.append(group)
-        group[choice.word] = choice
-        if _needs_load(choice.candidate):
-            open_groups[module] = group
-        else:
-            open_groups.pop(module, None)
-    return [choice for group in groups for choice in group.values()]
-
-
-def _module_of(candidate: KnobCandidate) -> str:
-    named = candidate.kind in ("module", "module_parameter")
-    return candidate.path.partition("/")[0].replace("-", "_") if named else ""
-
-
-def _needs_load(candidate: KnobCandidate) -> bool:
-    if candidate.kind == "module":
-        return candidate.raw == "1"
-    return candidate.kind == "module_parameter" and candidate.reload
-
-
-def _entry(choice: _Choice, machine: str, boot_id: str) -> KnobEntry:
-    assert choice.now is not None
-    return KnobEntry(
-        seq=0,
-        machine=machine,
-        boot_id=boot_id,
-        knob=choice.setting.knob,
-        word=choice.word,
-        place=choice.now["place"],
-        compare=choice.candidate.compare,
-        old=choice.now["value"],
-        wanted=choice.candidate.raw,
-        undo=choice.now["undo"],
-        back=choice.now["back"],
-    )
-
-
-def _holds(candidate: KnobCandidate, line: Line) -> bool:
-    """Whether what was read back means what was written. A list of choices has brackets around the one chosen."""
-    if same_value(candidate.compare, candidate.raw, line["new"]):
-        return True
-    return candidate.compare == "text" and f"[{candidate.raw.strip()}]" in line["new"].split()
-
-
-def _change(choice: _Choice, line: Line) -> KnobChange:
+def _change(choice: Choice, line: Line) -> KnobChange:
     return KnobChange(
         setting=choice.setting,
         candidate=choice.candidate,
@@ -361,30 +280,3 @@ def _change(choice: _Choice, line: Line) -> KnobChange:
         t0_ns=int(line["t0_ns"]),
         t1_ns=int(line["t1_ns"]),
     )
-
-
-def backing_places(
-    machine: KnobMachine, settings: Sequence[KnobSetting]
-) -> list[tuple[KnobSetting, KnobCandidate]]:
-    """What backs each setting on one machine: the first place that can be read. Raises KnobAbsentError."""
-    answer = _look(machine, settings)
-    found = []
-    for setting in settings:
-        lines = _lines_of(setting, answer)
-        there = [
-            place
-            for place, line in zip(setting.candidates, lines, strict=True)
-            if line.kind == "value" and place.kind != "cmdline"
-        ]
-        if not there:
-            raise knobtexts.absent(setting, lines)
-        found.append((setting, there[0]))
-    return found
-
-
-def in_own_unit(candidate: KnobCandidate, raw: str) -> str:
-    """The knob's value where the place holds `raw`; `raw` itself where that means nothing."""
-    try:
-        return value_of(candidate, raw)
-    except ValueError:
-        return raw

@@ -25,7 +25,7 @@ from lab.run.knobrestore import Restored, restore_entries
 from lab.run.knobs import KnobDriver
 from lab.run.leases import check_leases, leases_locked
 from lab.run.ports import Host, Launch, Narrator
-from lab.run.records import LabRecord, LabRecords, LabState
+from lab.run.records import LabRecord, LabRecords, LabState, ProcessName
 from lab.run.shells import GuestShells
 from lab.run.watch import Watch, tail_or_nothing
 from lab.secretfile import write_secret
@@ -177,12 +177,17 @@ def _make(
 
 
 def open_knobs(
-    records: LabRecords, state_dir: Path, record: LabRecord, plan: LabPlan, machines: Machines
+    records: LabRecords,
+    state_dir: Path,
+    record: LabRecord,
+    plan: LabPlan,
+    machines: Machines,
+    owner: ProcessName | None = None,
 ) -> KnobDriver:
-    """What drives the knobs of a lab."""
+    """What drives the knobs of a lab (KnobDriver)."""
     claims = HostClaims(records, state_dir, record.lab_id, record.where)
     journal = KnobJournal(records.directory(record.lab_id))
-    return KnobDriver(journal, machines, registry_of(plan), claims)
+    return KnobDriver(journal, machines, registry_of(plan), claims, owner)
 
 
 def keep_lab(around: Surroundings, lab: Lab) -> LabRecord:

@@ -130,6 +130,24 @@ def read_boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+@dataclass(frozen=True)
+class ProcessName:
+    """A process of this machine, told from one that has its number later."""
+
+    pid: int
+    start: int
+    boot_id: str
+
+    def lives(self) -> bool:
+        """Whether it still runs."""
+        return _is_alive(self.pid, self.start, self.boot_id)
+
+
+def this_process() -> ProcessName:
+    """The name of this one."""
+    return ProcessName(os.getpid(), _start_time(os.getpid()), read_boot_id())
+
+
 def _start_time(pid: int) -> int:
     # The name in parentheses may itself hold spaces and parentheses.
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])

@@ -76,6 +76,20 @@ def test_down_puts_the_hosts_knobs_back(lab: Driver, up: UpLab) -> None:
     assert up.host.shell.kernel.values[HALT_POLL] == "200000"
 
 
+def test_gc_puts_back_what_a_dead_writer_left_in_a_lab_that_lives(lab: Driver, up: UpLab) -> None:
+    lab("knob", "set", "one", KNOB_FILE, "3")
+    lab("knob", "set", "--host", "kvm.halt_poll", "0")
+    journal = KnobJournal(up.directory)
+    assert lab("gc").out == "nothing was left behind\n"
+    with journal.locked() as opened:
+        opened.note(journal.open_entries("one"), "begun")
+    assert lab("gc", "--dry-run").out == "would put back knobs of pair (cafe01)\n"
+    assert lab("gc").out == f"put back {KNOB_FILE} of one in pair (cafe01)\n"
+    assert up.shells["one"].kernel.values[KNOB_FILE] == ""
+    assert up.host.shell.kernel.values[HALT_POLL] == "0", "that was written to its end, and stays"
+    assert up.records.all() == (up.record,)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

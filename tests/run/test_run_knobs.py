@@ -27,7 +27,7 @@ from lab.run.knobs import KnobChange, KnobDriver, KnobSkipped
 from lab.run.knobtexts import KnobAbsentError, KnobHeldError, KnobRefusedError
 from lab.run.lab import end_lab, keep_lab, open_lab
 from lab.run.ports import CommandResult
-from lab.run.records import LabRecords, LabState
+from lab.run.records import LabRecords, LabState, ProcessName, this_process
 
 GUEST = Owner("guest1", 4, "lab-x-guest1")
 PERIOD = "/sys/period"
@@ -72,14 +72,14 @@ class Subject:
         self.told: list[KnobChange | KnobSkipped] = []
         self.driver = self.another()
 
-    def another(self) -> KnobDriver:
+    def another(self, owner: ProcessName | None = None) -> KnobDriver:
         """A driver as another process has it."""
 
         def machines(name: str) -> KnobMachine:
             return KnobMachine(name, self.machine, "pvknob", "/fence")
 
         claims = HostClaims(LabRecords(self.directory), self.directory, "me", "local")
-        return KnobDriver(self.journal, machines, shipped_registry(), claims)
+        return KnobDriver(self.journal, machines, shipped_registry(), claims, owner)
 
     def write(self, *settings: KnobSetting) -> None:
         with self.driver.writing() as writer:
@@ -358,6 +358,56 @@ def test_a_machine_lost_at_any_step_owes_what_may_have_been_written(subject: Sub
     subject.machine.run = run  # type: ignore[method-assign]
     subject.restore()
     assert subject.value(PERIOD) == "7"
+
+
+# ---- labs that live on
+
+
+DEAD = replace(this_process(), start=0)
+
+
+def mend(subject: Subject) -> list[tuple[str, str]]:
+    with subject.another().writing() as writer:
+        return [(one.entry.knob, one.new) for one in writer.restore_abandoned("guest1")]
+
+
+def test_what_was_written_to_the_end_stays_and_what_was_not_is_put_back(subject: Subject) -> None:
+    subject.write(at(PERIOD, "8"))
+    subject.driver.mark()
+    run = subject.machine.run
+
+    def lose_answer(command: str, **more: object) -> CommandResult:
+        done = run(command, timeout_s=1)
+        if " set " in command:
+            raise GuestLost("killed")
+        return done
+
+    subject.machine.run = lose_answer  # type: ignore[method-assign, assignment]
+    with pytest.raises(GuestLost):
+        subject.write(at(PERIOD, "9"), avoid("1"))
+    subject.machine.run = run  # type: ignore[method-assign]
+    assert (subject.value(PERIOD), subject.value(MASK)) == ("9", "1")
+    assert mend(subject) == [("avoid_cpus", ""), (PERIOD, "8")]
+    assert mend(subject) == []
+    assert subject.restore() == [(PERIOD, "7")]
+
+
+@pytest.mark.parametrize(("owner", "value"), [(DEAD, "7"), (this_process(), "8"), (None, "8")])
+def test_who_was_to_take_it_back_is_dead(subject: Subject, owner: ProcessName | None, value: str) -> None:
+    subject.driver = subject.another(owner)
+    subject.write(at(PERIOD, "8"))
+    mend(subject)
+    assert subject.value(PERIOD) == value
+
+
+def test_what_another_wrote_since_stays(subject: Subject) -> None:
+    subject.driver = subject.another(DEAD)
+    subject.write(at(PERIOD, "8"))
+    subject.driver = subject.another()
+    subject.write(at(PERIOD, "9"))
+    assert mend(subject) == []
+    assert subject.value(PERIOD) == "9"
+    assert subject.restore() == [(PERIOD, "7")]
 
 
 # ---- the journal
