@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from lab.errors import BootTimeout
+from lab.plan.folding import plan_fold_in
 from lab.plan.labplan import HOST_SCOPE, GovernPlan, KnobSetting, LabPlan
 from lab.run.boot import GuestFiles
 from lab.run.govern import Governors, Tell
@@ -48,6 +49,7 @@ def govern_kept(
         agent = stack.enter_context(host.start_agent(_NO_STREAM, plan.measure.interval_ms))
         watch = Watch(agent, console_tail, monotonic=monotonic)
         _listen(watch, guests)
+        _reach(knobs, [write for one in governs for write in plan_fold_in(plan, one.node, (), one.by)])
         governors = Governors(plan, watch, lambda settings: _write(knobs, settings), tell)
         before = knobs.mark()
         governors.govern(governs)
@@ -79,10 +81,23 @@ def _take_back(knobs: KnobDriver, machines: Sequence[str], before: int) -> None:
             writer.restore(name, before)
 
 
+def _reach(knobs: KnobDriver, settings: Sequence[KnobSetting]) -> None:
+    """Look at what will be written: connections are open then, which under contention takes seconds, and a kernel
+    that has nothing to fold by is an error before anything is decided."""
+    by_node = _by_node(settings)
+    with ThreadPoolExecutor(max(1, len(by_node))) as pool:
+        list(pool.map(lambda node: knobs.read_all(by_node[node]), by_node))
+
+
 def _write(knobs: KnobDriver, settings: Sequence[KnobSetting]) -> None:
     """All machines at the same time, each one's in order. Returns when all have ended, also where one fails."""
+    by_node = _by_node(settings)
+    with knobs.writing() as writer, ThreadPoolExecutor(max(1, len(by_node))) as pool:
+        list(pool.map(lambda node: writer.write(by_node[node], lambda _done: None), by_node))
+
+
+def _by_node(settings: Sequence[KnobSetting]) -> dict[str, list[KnobSetting]]:
     by_node: dict[str, list[KnobSetting]] = {}
     for setting in settings:
         by_node.setdefault(setting.node, []).append(setting)
-    with knobs.writing() as writer, ThreadPoolExecutor(max(1, len(by_node))) as pool:
-        list(pool.map(lambda node: writer.write(by_node[node], lambda _done: None), by_node))
+    return by_node
