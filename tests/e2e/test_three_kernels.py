@@ -29,8 +29,9 @@ PCPUS = 2
 WINDOW_S = 5.0
 #: What edges of a window and the interpolation of counters may add to a share of it.
 EDGES = 0.02
-#: A measurement that a disturbed host made invalid is taken again this often.
-ATTEMPTS = 3
+#: A window that a disturbed host made invalid is measured again this often, after a pause.
+ATTEMPTS = 5
+PAUSE_S = 5.0
 
 
 def measure(lab: LabSession, name: str, settle: float = 1.0) -> MeasuredPhase:
@@ -40,8 +41,9 @@ def measure(lab: LabSession, name: str, settle: float = 1.0) -> MeasuredPhase:
     """
     for _ in range(ATTEMPTS):
         phase = lab.measure(name, seconds=WINDOW_S, settle=settle)
-        if not phase.evidence.phase_doubts(phase.name):
+        if not any(one.doubts for one in phase.steals):
             break
+        settle = PAUSE_S
     return phase
 
 
@@ -136,9 +138,9 @@ def test_kernels_are_alike_where_no_knob_is_used(lab, figures, windows: int):
     assert_no_complaints(lab)
 
 
-#: Messages of each of hackbench's 20 senders to each of its 20 receivers.
-HACKBENCH = "hackbench --process --pipe --groups 1 --loops 1500"
-HACKBENCH_ROUNDS = 8
+#: 20 senders and 20 receivers: each sender's messages to each receiver.
+HACKBENCH = "hackbench --process --pipe --groups 1 --loops 1000"
+HACKBENCH_ROUNDS = 12
 AA_HACKBENCH_PCT = 15.0
 
 
@@ -152,23 +154,24 @@ def hackbench_s(lab: LabSession, node: str) -> float:
 
 @pytest.mark.long
 def test_wake_ups_are_alike_where_no_knob_is_used(lab, figures):
-    """Many wake-ups and no contention, one guest after the other: the paths that the series changes."""
-    for node in NODES:
-        hackbench_s(lab, node)  # the first run pays for what is not in memory yet
+    """Many wake-ups and no contention, one guest after the other: the paths that the series changes.
+
+    The best of many runs is compared: whatever else goes on makes a run slower only, and where tasks happen to wake
+    each other across vCPUs an emulated host takes three times as long, on any kernel.
+    """
     taken: dict[str, list[float]] = {node: [] for node in NODES}
     for number in range(HACKBENCH_ROUNDS):
         turn = number % len(NODES)
         for node in NODES[turn:] + NODES[:turn]:
             taken[node].append(hackbench_s(lab, node))
-    overall = median(one for times in taken.values() for one in times)
+    best = {node: min(times) for node, times in taken.items()}
+    differences_pct = {node: 100 * (time / mean(best.values()) - 1) for node, time in best.items()}
     for node, times in taken.items():
-        difference_pct = 100 * (median(times) / overall - 1)
         figures(
-            f"{node}: hackbench {median(times):.2f} s, {difference_pct:+.1f} % "
-            f"({min(times):.2f} .. {max(times):.2f} s)"
+            f"{node}: hackbench {best[node]:.2f} s at best, {differences_pct[node]:+.1f} % "
+            f"(median {median(times):.2f}, up to {max(times):.2f} s)"
         )
-    for times in taken.values():
-        assert abs(100 * (median(times) / overall - 1)) < AA_HACKBENCH_PCT
+    assert max(map(abs, differences_pct.values())) < AA_HACKBENCH_PCT
     assert_no_complaints(lab)
 
 
