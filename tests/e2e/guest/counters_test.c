@@ -60,10 +60,9 @@ static enum outcome test_pushed(void)
 	struct counts other = of_cpu(0);
 	struct counts task, after;
 
-	pin(pid, 0, cpu);
-	if (cpu_of(pid) != cpu)
-		return fail("on CPU %d before the mask", cpu_of(pid));
+	/* The mask first: without it the load balancer might move the task. */
 	avoid(cpu, cpu);
+	pin(pid, 0, cpu);
 	if (!settles_within(cpu, cpu, 0, SETTLE_MS))
 		return fail("still on CPU %d", cpu);
 	task = of_task(pid);
@@ -98,6 +97,17 @@ static enum outcome test_pinned(void)
 	return pass("ran %lld ms, nothing counted", (run_ns(pid) - ran) / 1000000);
 }
 
+/* 'R', 'S' and so on, as in /proc/PID/stat. */
+static char state_of(pid_t pid)
+{
+	char path[64];
+	const char *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	p = strrchr(get(path), ')');
+	return p ? p[2] : '?';
+}
+
 static void doze(void)
 {
 	pause();
@@ -108,8 +118,12 @@ static enum outcome test_sleeping(void)
 {
 	int cpu = nr_cpus - 1;
 	pid_t pid = start_on(doze, cpu);
+	long end = now_ms() + 10 * SETTLE_MS;
 	struct counts task;
 
+	/* It may be that it has not come to sleep yet. */
+	while ((state_of(pid) != 'S' || cpu_of(pid) != cpu) && now_ms() < end)
+		sleep_ms(SAMPLE_MS);
 	pin(pid, 0, cpu);
 	if (cpu_of(pid) != cpu)
 		return fail("on CPU %d before the mask", cpu_of(pid));

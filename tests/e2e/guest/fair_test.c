@@ -119,7 +119,7 @@ static enum outcome test_fork_exec(void)
 {
 	for (int i = 0; i < nr_cpus; i++)
 		start(fork_and_exec, 0, nr_cpus - 1);
-	return judge_places();
+	return judge_places(0);
 }
 
 static int pipe_in[2], pipe_out[2];
@@ -155,7 +155,7 @@ static enum outcome test_pipes(void)
 			close(pipe_out[i]);
 		}
 	}
-	return judge_places();
+	return judge_places(0);
 }
 
 static void nap(void)
@@ -174,7 +174,7 @@ static enum outcome test_sleepers(void)
 {
 	for (int i = 0; i < 2 * nr_cpus; i++)
 		start(nap, 0, nr_cpus - 1);
-	return judge_places();
+	return judge_places(0);
 }
 
 /* The mask changes while everything moves about. */
@@ -190,7 +190,7 @@ static enum outcome test_flapping(void)
 		sleep_ms(i % 5);
 		avoid_none();
 	}
-	return judge_places();
+	return judge_places(0);
 }
 
 int main(int argc, char **argv)
