@@ -32,7 +32,7 @@ class HostClaims:
         with leases_locked(self._state_dir):
             for record, held in self._held():
                 for mine in entries:
-                    if mine.boot_id == held.boot_id and _same_thing(mine, held):
+                    if mine.boot_id == held.boot_id and is_same_thing(mine, held):
                         raise _taken(mine, record)
             return begin(entries)
 
@@ -44,11 +44,12 @@ class HostClaims:
                     yield record, entry
 
 
-def _same_thing(one: KnobEntry, other: KnobEntry) -> bool:
+def is_same_thing(one: KnobEntry, other: KnobEntry) -> bool:
     """The same file, or the same module: one that is loaded anew takes its parameters along."""
-    modules = {_module(one), _module(other)}
+    if one.place == other.place or one.undo == other.undo:
+        return True
     whole = one.undo.startswith("module:") or other.undo.startswith("module:")
-    return one.place == other.place or one.undo == other.undo or (whole and modules == {_module(one)} - {""})
+    return whole and _module(one) == _module(other) != ""
 
 
 def _module(entry: KnobEntry) -> str:

@@ -20,8 +20,8 @@ from lab.plan.knobs import HOST, Owner, plan_knob
 from lab.plan.labplan import HOST_SCOPE, KnobSetting
 from lab.run.events import Journal
 from lab.run.gc import collect_orphans
-from lab.run.knobclaims import HostClaims
-from lab.run.knobjournal import KnobJournal
+from lab.run.knobclaims import HostClaims, is_same_thing
+from lab.run.knobjournal import KnobEntry, KnobJournal
 from lab.run.knobmachines import KnobMachine
 from lab.run.knobs import KnobChange, KnobDriver, KnobSkipped
 from lab.run.knobtexts import KnobAbsentError, KnobHeldError, KnobRefusedError
@@ -543,3 +543,22 @@ def test_a_fault_while_knobs_are_put_back_is_made_good_by_the_labs_end(tmp_path:
     faulty.run()
     assert faulty.world.host_knobs[HOST_KNOB] == HOST_VALUE
     assert "injected" in faulty.narrator.said[-1]
+
+
+@pytest.mark.parametrize(
+    ("mine", "held", "same"),
+    [
+        ("file:/proc/sys/x", "file:/proc/sys/x", True),
+        ("file:/proc/sys/x", "file:/proc/sys/y", False),
+        ("module:kvm", "module_parameter:kvm/halt_poll_ns", True),
+        ("module_parameter:kvm/a", "module_parameter:kvm/b", False),
+        ("module:kvm-amd", "module:kvm_amd", True),
+        ("module:kvm", "file:/proc/sys/x", False),
+    ],
+)
+def test_what_is_the_same_thing_to_two_labs(mine: str, held: str, same: bool) -> None:
+    def entry(word: str) -> KnobEntry:
+        return KnobEntry(0, HOST_SCOPE, "boot", "k", word, f"at {word}", "text", "", "", word, "")
+
+    assert is_same_thing(entry(mine), entry(held)) is same
+    assert is_same_thing(entry(held), entry(mine)) is same
