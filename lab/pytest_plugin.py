@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _SCOPES = ("function", "class", "module", "session")
 _POOL = pytest.StashKey["LabPool"]()
 _USED = pytest.StashKey["LabSession"]()
+_UNDECIDED = pytest.StashKey[dict[str, bool]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,6 +53,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--lab-keep-recordings",
         action="store_true",
         help="keep every recording, not only those of tests that failed",
+    )
+    group.addoption(
+        "--lab-undecided",
+        metavar="FILE",
+        help="write the ids of tests that an environment failed under, a line each, where nothing else failed",
     )
 
 
@@ -235,6 +241,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep and name the recording of a failed test, and tell losses of the environment from failures."""
     report = yield
+    if report.failed:
+        undecided = item.config.stash.setdefault(_UNDECIDED, {})
+        environment = call.excinfo is not None and _is_environment(call.excinfo.value)
+        undecided[item.nodeid] = environment and undecided.get(item.nodeid, True)
     if report.failed and _USED in item.stash:
         session = item.stash[_USED]
         session.keep_recording = True
@@ -249,6 +259,15 @@ def pytest_runtest_makereport(
         report.when = "setup"
         report.sections.append(("lab", "the environment failed while the test ran; the test decided nothing"))
     return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write down what is worth another run: tests that decided nothing, unless one has decided already."""
+    path = session.config.getoption("--lab-undecided")
+    if path is not None:
+        undecided = session.config.stash.get(_UNDECIDED, {})
+        ids = undecided if all(undecided.values()) else ()
+        Path(path).write_text("".join(f"{one}\n" for one in ids))
 
 
 def _is_environment(error: BaseException) -> bool:

@@ -12,6 +12,8 @@ from e2e_lab import ROOT, call, run_until_decided
 
 from lab.units import parse_cpulist
 
+pytestmark = pytest.mark.long
+
 GUESTS = ("guest1", "guest2")
 #: A write goes through a guest whose vCPUs wait for three quarters of their time.
 WRITTEN_WITHIN_S = 5

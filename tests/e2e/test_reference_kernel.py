@@ -22,10 +22,12 @@ PROGRAMS = {
     "counters_test": ("plain", 6),
     "isolation_test": ("set-aside", 9),
 }
+#: Takes long by itself, and has a machine of its own.
+MARKS = {"isolation_test": pytest.mark.long}
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$", re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in PROGRAMS])
 def test_guest_program_passes(lab, figures, tmp_path: Path, name: str):
     node, cases = PROGRAMS[name]
     done = run_program(lab, node, name, directory=tmp_path, timeout_s=PROGRAM_TIMEOUT_S)

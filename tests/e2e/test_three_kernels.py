@@ -18,7 +18,7 @@ from lab.errors import KnobError
 from lab.judge.measured import MeasuredPhase
 from lab.run.interactive import LabSession
 
-pytestmark = pytest.mark.lab("data/three-kernels.yaml")
+pytestmark = [pytest.mark.lab("data/three-kernels.yaml"), pytest.mark.long]
 
 NODES = ("with-mask", "switched-off", "unpatched")
 WITH_MASK, WITHOUT = NODES[0], NODES[1:]
@@ -123,7 +123,7 @@ AA_WORK_PCT = 3.0
 AA_STEAL_POINTS = 1.5
 
 
-@pytest.mark.parametrize("windows", [3, pytest.param(12, marks=pytest.mark.long)])
+@pytest.mark.parametrize("windows", [3, 12])
 def test_kernels_are_alike_where_no_knob_is_used(lab, figures, windows: int):
     lab.load("all").start()
     phases = [measure(lab, "alike", settle=2 if number == 0 else 0) for number in range(windows)]
@@ -152,7 +152,6 @@ def hackbench_s(lab: LabSession, node: str) -> float:
     return float(time[1])
 
 
-@pytest.mark.long
 def test_wake_ups_are_alike_where_no_knob_is_used(lab, figures):
     """Many wake-ups and no contention, one guest after the other: the paths that the series changes.
 
@@ -181,7 +180,7 @@ def test_wake_ups_are_alike_where_no_knob_is_used(lab, figures):
 PAIR = ((WITH_MASK, "giving"), ("unpatched", "taking"))
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [1, 3])
 def test_where_the_time_goes_that_one_of_two_guests_gives_up(lab, figures, rounds: int):
     """Told, not judged: it depends on how the host shares.
 

@@ -318,3 +318,17 @@ def test_it():
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:cacheprovider"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout
+
+
+def test_what_decided_nothing_is_written_down_unless_something_failed(run, tmp_path):
+    listed = tmp_path / "undecided"
+    lost = f"""
+def test_lost(lab, opener):
+{LOSE}
+def test_next(lab):
+    pass
+"""
+    run(lost, "--lab-undecided", str(listed)).assert_outcomes(passed=1, errors=1)
+    assert [line.split("::")[1] for line in listed.read_text().splitlines()] == ["test_lost"]
+    run(lost + "    assert False\n", "--lab-undecided", str(listed)).assert_outcomes(failed=1, errors=1)
+    assert listed.read_text() == ""
