@@ -98,13 +98,18 @@ static enum outcome test_pinned(void)
 	return pass("%ld ticks/s, with the mask %ld", before, rate);
 }
 
-/* A task that may go anywhere, and runs without a tick; -1 for none. */
+/*
+ * A task that may go anywhere, and runs without a tick; -1 for none. The other
+ * CPUs are kept busy: the load balancer would move it to an idle one as soon as
+ * its own CPU loses time to somebody outside.
+ */
 static long start_tickless_and_free(pid_t *pid)
 {
 	long rate;
 
+	for (int cpu = 0; cpu < ISOLATED; cpu++)
+		start(spin, cpu, cpu);
 	*pid = start_tickless();
-	/* The load balancer may move it meanwhile, as it is free to. */
 	for (int i = 0; i < 10; i++) {
 		pin(*pid, TICKLESS, TICKLESS);
 		rate_when_calm();
