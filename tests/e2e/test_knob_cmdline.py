@@ -6,11 +6,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from e2e_lab import call, run_until_decided
 
 from lab.recording import Recording
 
 BOOT_KNOBS = Path(__file__).parent / "data/boot-knobs.yaml"
+
+
+pytestmark = pytest.mark.long
 
 
 def test_a_phase_starts_a_guest_anew_and_steal_is_measured_before_and_after(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ KNOBS = {"avoid_cpus", "null.depth", "null.timer", "null.irqmode"}
 LOADED = {"hw_queue_depth": "32", "irqmode": "2", "completion_nsec": "20000"}
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module", autouse=True)
 def three_kernels() -> Iterator[None]:
     up = call("up", MODULE)

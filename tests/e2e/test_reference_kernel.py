@@ -22,8 +22,8 @@ PROGRAMS = {
     "counters_test": ("plain", 6),
     "isolation_test": ("set-aside", 9),
 }
-#: Takes long by itself, and has a machine of its own.
-MARKS = {"isolation_test": pytest.mark.long}
+#: Takes about a minute by itself.
+MARKS = {"fair_test": pytest.mark.long, "isolation_test": pytest.mark.long}
 SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed$", re.MULTILINE)
 
 
