@@ -7,24 +7,13 @@ Within one, the guest may have been booted several times before it came up; what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
+from lab.measure.happened import EventLike
 from lab.measure.probestream import ProbeStream
 
 _BEGIN_NS, _END_NS = 0, 2**63 - 1
-
-
-class EventLike(Protocol):
-    """One thing the lab did, as `lab.recording.Event`."""
-
-    @property
-    def t_ns(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ over to the host's clock, and the host's counters are interpolated at exactly th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -31,6 +31,7 @@ from lab.measure.doubts import (
 from lab.measure.foldings import fold_acts, measure_foldings
 from lab.measure.governed import NodeView, file_changes, govern_decisions
 from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, task_windows
+from lab.measure.happened import EventLike
 from lab.measure.hostside import KvmReading, ThreadCounters, VcpuThread, kvm_series, vcpu_threads
 from lab.measure.probestream import ProbeStream, StreamError, parse_stream
 from lab.measure.series import Series
@@ -42,17 +43,6 @@ from lab.plan.labplan import LabPlan, NodePlan
 HOST_VM = "host-vm"
 #: How far outside of a window its clock is still matched, so that short windows have enough reads.
 CLOCK_MARGIN_NS = 2_000_000_000
-
-
-class EventLike(Protocol):
-    """One thing the lab did, as `lab.recording.Event`."""
-
-    @property
-    def t_ns(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
 
 
 class RecordingLike(Protocol):

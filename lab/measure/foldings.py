@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, Protocol
 
+from lab.measure.happened import EventLike
 from lab.measure.series import Series
 from lab.measure.windows import ClockMatch, Folding
 from lab.units import parse_cpulist
@@ -26,15 +27,6 @@ AT_ONCE_NS = 100_000_000
 FOR_GOOD_NS = 2_000_000_000
 #: Readings further apart than this many intervals cannot say when anything happened in between.
 GAP_INTERVALS = 5
-
-
-class EventLike(Protocol):
-    """One thing the lab did, as `lab.recording.Event`."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
 
 
 class PhaseLike(Protocol):

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from lab.govern.policy import steal_ratio_pct
 from lab.measure.boots import GuestBoot, boot_at
+from lab.measure.happened import EventLike
 from lab.measure.hostside import VcpuThread
 from lab.measure.probestream import Sample
 from lab.measure.windows import ClockMatch, FileChange, GovernDecision
@@ -25,17 +26,6 @@ MASK_KNOB = "avoid_cpus"
 ENABLE, HIGH, LOW, PERIOD = "steal.enable", "steal.high", "steal.low", "steal.period"
 _DEFAULTS = {ENABLE: 0, HIGH: 400, LOW: 150, PERIOD: 1000}
 _NS_PER_MS = 1_000_000
-
-
-class EventLike(Protocol):
-    """One thing the lab did, as `lab.recording.Event`."""
-
-    @property
-    def t_ns(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
 
 
 class PhaseLike(Protocol):

@@ -3,21 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable
 
+from lab.measure.happened import EventLike
 from lab.plan.labplan import KnobSetting, PhasePlan
-
-
-class EventLike(Protocol):
-    """One thing the lab did, as `lab.recording.Event`."""
-
-    @property
-    def t_ns(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def data(self) -> Mapping[str, Any]: ...
 
 
 def skipped_knobs(
