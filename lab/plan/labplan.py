@@ -183,7 +183,13 @@ class GovernPlan:
 @dataclass(frozen=True)
 class PhasePlan:
     """One phase: writes, load changes, `settle_ns` of waiting, then the measured window of `duration_ns`. While it
-    waits and measures, `govern` governs."""
+    waits and measures, `govern` governs.
+
+    Where arms are compared, it is the topology's phase `template` in an `arm` and a `repeat`, which counts from 1; 0
+    is warm-up, and not judged. With `fresh` it is the first of its arm and repeat: before anything else all loads
+    end, knobs are brought back to what they were before the first phase, and guests boot their own kernel, or that
+    of `kernels`: (node, kernel) of those that boot another one.
+    """
 
     name: str
     duration_ns: int
@@ -192,6 +198,44 @@ class PhasePlan:
     start: tuple[str, ...]
     stop: tuple[str, ...]
     govern: tuple[GovernPlan, ...] = ()
+    arm: str | None = None
+    repeat: int = 0
+    template: str | None = None
+    fresh: bool = False
+    kernels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """One arm: what it does before the topology's first phase, which kernel nodes boot that do not boot their own
+    (node, kernel), which loads run in it besides those that phases start, and which of those do not."""
+
+    name: str
+    knobs: tuple[KnobSetting, ...] = ()
+    kernels: tuple[tuple[str, str], ...] = ()
+    start: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ComparisonPlan:
+    """Arms that are compared with `baseline`, each measured in `count` counted repeats after `warmup` others.
+
+    `arms` are the names of all, in the topology's order; `aa_arm` is the last of them, equal to the baseline in
+    everything, and None where the noise floor is not measured. The order in which they ran is that of
+    LabPlan.phases; `order` and `seed` say how it came about. `details` say what the arms are.
+    """
+
+    baseline: str
+    arms: tuple[str, ...]
+    aa_arm: str | None
+    smallest_change_pct: float
+    confidence_pct: float
+    seed: int
+    count: int
+    warmup: int = 1
+    order: Literal["random", "abba"] = "random"
+    details: tuple[ArmPlan, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -202,7 +246,8 @@ class ExpectationPlan:
     fold_effect, governor and decisions_match. `phases` are the phases judged (throughput: phase, baseline; the
     affinity kinds: none for start to end). Bounds are per cent for steal, agreement and decisions_match, ratios for
     throughput and host_share, per second for preemptions, ms for fold_effect. `limits` are those of governor:
-    numbers of steps, and settles_within in ns.
+    numbers of steps, and settles_within in ns. Where arms are compared, `phases` are those of the topology, and
+    every counted repeat of `arm` is judged; of every arm where that is None.
     """
 
     kind: ExpectationKind
@@ -215,6 +260,7 @@ class ExpectationPlan:
     minimum: float | None = None
     maximum: float | None = None
     limits: tuple[tuple[str, float], ...] = ()
+    arm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -261,6 +307,7 @@ class LabPlan:
     measure: MeasurePlan
     expectations: tuple[ExpectationPlan, ...]
     registry: Registry = field(default_factory=lambda: Registry({}, {}, {}))
+    comparison: ComparisonPlan | None = None
 
     def node(self, name: str) -> NodePlan:
         """The node called `name`; KeyError if there is none."""
