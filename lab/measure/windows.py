@@ -166,6 +166,26 @@ class GovernDecision:
 
 
 @dataclass(frozen=True)
+class LoadResult:
+    """What a run of a load on one node came to.
+
+    It ran from `begin_ns` to `end_ns` of the host's clock, most of that in the window of `phase`, and ended with
+    `status` (0: well; 128 + N: by signal N, as shells have it); None where its end was not seen. `values` are by the
+    name of the metric (LoadPlan.metrics), without those that its output does not have. `doubts` as for PhaseWindow,
+    for these values alone.
+    """
+
+    node: str
+    load: str
+    phase: str
+    begin_ns: int
+    end_ns: int
+    status: int | None
+    values: tuple[tuple[str, float], ...]
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ClockMatch:
     """`host = guest + offset_ns` within `error_ns`, for one node."""
 
@@ -187,3 +207,4 @@ class Measurements:
     foldings: tuple[Folding, ...] = ()
     file_changes: tuple[FileChange, ...] = ()
     decisions: tuple[GovernDecision, ...] = ()
+    load_results: tuple[LoadResult, ...] = ()

@@ -55,7 +55,8 @@ class NumaCellPlan:
 
 @dataclass(frozen=True)
 class NodePlan:
-    """One guest. `address` is its static IPv4 address, `mac` its MAC address; `domain` libvirt's name."""
+    """One guest. `address` is its static IPv4 address, `mac` its MAC address; `domain` libvirt's name; `image` the
+    root image that has all of its loads."""
 
     name: str
     domain: str
@@ -71,6 +72,7 @@ class NodePlan:
     quota_pct: float | None
     address: str
     mac: str
+    image: str = "guest"
 
 
 @dataclass(frozen=True)
@@ -155,14 +157,45 @@ class KnobSetting:
 
 
 @dataclass(frozen=True)
+class LoadMetricPlan:
+    """A figure that a load reports: its unit, which way is better, and how several guests make one number.
+
+    Found in the load's output by `pattern` (a regular expression with one group; `take` says which of several
+    matches), or by the field `field` of `parser` (lab.measure.loadparsers). The figure is the number found times
+    `scale`, or with `amount` that over the number.
+    """
+
+    name: str
+    unit: str
+    better: Literal["higher", "lower", "neither"]
+    over_guests: Literal["sum", "mean", "max"]
+    pattern: str | None = None
+    take: Literal["only", "first", "last", "sum", "mean", "max", "min"] = "only"
+    parser: str | None = None
+    field: str | None = None
+    scale: float = 1.0
+    amount: float | None = None
+
+
+@dataclass(frozen=True)
 class LoadPlan:
-    """A load on one node: `tasks` busy tasks, unpinned where `vcpus` is empty."""
+    """A load on one node, unpinned where `vcpus` is empty. `kind` is an entry of the catalogue (lab.loads).
+
+    `tasks` is how many tasks of it want to run at a time; 0 where the prediction leaves it out. The words of
+    `command` are run in the guest, which needs the root image `image`; they are empty for spin, whose tasks count
+    their work. It `ends` by itself or is stopped; then its output has `metrics`. `parameters` are for people.
+    """
 
     name: str
     node: str
-    kind: Literal["spin"]
+    kind: str
     tasks: int
     vcpus: tuple[int, ...]
+    command: tuple[str, ...] = ()
+    ends: Literal["itself", "stopped"] = "stopped"
+    image: str = "guest"
+    parameters: tuple[tuple[str, str], ...] = ()
+    metrics: tuple[LoadMetricPlan, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,10 +218,13 @@ class PhasePlan:
     """One phase: writes, load changes, `settle_ns` of waiting, then the measured window of `duration_ns`. While it
     waits and measures, `govern` governs.
 
-    Where arms are compared, it is the topology's phase `template` in an `arm` and a `repeat`, which counts from 1; 0
-    is warm-up, and not judged. With `fresh` it is the first of its arm and repeat: before anything else all loads
+    Where arms are compared, it is the topology's phase `template` in an `arm` and a `repeat`, which counts from 1;
+    0 is warm-up, and not judged. With `fresh` it is the first of its arm and repeat: before anything else all loads
     end, knobs are brought back to what they were before the first phase, and guests boot their own kernel, or that
     of `kernels`: (node, kernel) of those that boot another one.
+
+    With `until` the window ends when these loads have ended, `duration_ns` being the longest that it may take. Those
+    of them that the phase starts begin together with the window.
     """
 
     name: str
@@ -203,6 +239,7 @@ class PhasePlan:
     template: str | None = None
     fresh: bool = False
     kernels: tuple[tuple[str, str], ...] = ()
+    until: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
