@@ -19,16 +19,18 @@ from lab.topology.atoms import FOLD_MECHANISMS as FOLD_MECHANISMS
 from lab.topology.atoms import NAME_PATTERN as NAME_PATTERN
 from lab.topology.atoms import NAME_RULE as NAME_RULE
 from lab.topology.atoms import (
-    AnyCpulist,
     Cpulist,
     DurationNs,
     Name,
     Percent,
+    PinningPolicy,
     SizeMib,
     Spec,
     exactly_one,
 )
 from lab.topology.atoms import FoldMechanism as FoldMechanism
+from lab.topology.changespec import FoldSpec as FoldSpec
+from lab.topology.changespec import KnobSetSpec as KnobSetSpec
 from lab.topology.governspec import DecisionsExpectation, GovernorExpectation, GovernSpec
 
 
@@ -115,10 +117,12 @@ class NodeFields(Spec):
     vcpus: int | None = Field(None, ge=1, le=256, description="number of vCPUs (default 1)")
     memory: SizeMib | None = Field(None, description="guest memory (default 256MiB)")
     kernel: str | None = Field(None, description="name out of `kernels`; default: the only one")
-    pinning: Literal["spread", "stack"] | tuple[Cpulist, ...] | None = Field(
+    pinning: PinningPolicy | tuple[Cpulist, ...] | None = Field(
         None,
-        description="spread: vCPU i of every guest on pCPU i (modulo); stack: all vCPUs of a guest on one "
-        "pCPU, guests in turn; or one cpulist per vCPU",
+        description="spread: vCPU i of every guest on pCPU i (modulo); shift: vCPU i of the k-th guest so pinned on "
+        "pCPU i + k; stack: all vCPUs of a guest on one pCPU, guests in turn; smt-stack: all vCPUs of a guest on the "
+        "siblings of one core, guests in turn; numa-split: the vCPUs of each of the guest's NUMA cells on a NUMA "
+        "node of the host of their own; or one cpulist per vCPU",
     )
     topology: CpuTopologySpec | None = None
     numa: tuple[NumaCellSpec, ...] | None = None
@@ -141,23 +145,6 @@ class DefaultsSpec(Spec):
     node: NodeFields = Field(default_factory=NodeFields)
 
 
-class KnobSetSpec(Spec):
-    """A knob written on the nodes that `nodes` matches, or on the host where it is the host's."""
-
-    nodes: str = Field("*", description="node name or glob; not for a knob of the host")
-    knob: str = Field(description="a knob's name (avoid_cpus) or an absolute path in the guest")
-    value: str | int | bool = Field(
-        description="what to set it to: a plain number is in the knob's own unit, 5% and 2s are converted"
-    )
-    optional: bool = Field(False, description="skipped where the kernel has no such knob")
-    generation: str | None = Field(
-        None, description="use only the places of this generation of the interface; default: what there is"
-    )
-    vcpus: Cpulist | None = Field(
-        None, description="for a knob that the host keeps for each vCPU: for these; default: for all"
-    )
-
-
 class LoadSpec(Spec):
     """Work to run inside guests. `spin` is busy tasks that count the work they do."""
 
@@ -166,18 +153,6 @@ class LoadSpec(Spec):
     nodes: str = Field("*", description="node name or glob")
     tasks: int = Field(1, ge=1, le=1024, description="busy tasks per guest")
     vcpus: Cpulist | None = Field(None, description="affinity of the tasks; default: unpinned")
-
-
-class FoldSpec(Spec):
-    """vCPUs that the nodes that `nodes` matches stop using, until told otherwise."""
-
-    nodes: str = Field("*", description="node name or glob")
-    vcpus: AnyCpulist = Field(description='vCPUs to leave alone; "" to use all of them again')
-    by: FoldMechanism = Field(
-        description="mask (of vCPUs to avoid), preferred (mask of the others), hotplug, cpuset (an isolated "
-        "partition), or on the host: weight, quota"
-    )
-    optional: bool = Field(False, description="skipped where the kernel has no such mechanism")
 
 
 class PhaseSpec(Spec):
