@@ -2,6 +2,17 @@
 # shellcheck shell=sh
 # Prints what planning needs to know about a host, one `key=value` a line. Runs in any POSIX shell.
 echo "pcpus=$(cat /sys/devices/system/cpu/online)"
+# Every sibling names its whole core: who reads this takes each core once.
+cores=
+for list in /sys/devices/system/cpu/cpu[0-9]*/topology/thread_siblings_list; do
+    [ -r "$list" ] && read -r pcpus <"$list" && cores="$cores $pcpus"
+done
+echo "cores=$cores"
+nodes=
+for list in /sys/devices/system/node/node[0-9]*/cpulist; do
+    [ -r "$list" ] && read -r pcpus <"$list" && nodes="$nodes $pcpus"
+done
+echo "numa_nodes=$nodes"
 while read -r key kib _; do
     [ "$key" = MemTotal: ] && echo "memory_kib=$kib"
 done </proc/meminfo

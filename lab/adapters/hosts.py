@@ -195,4 +195,11 @@ def read_host_facts(
         kernel=found["kernel"],
         libvirt=libvirt_version,
         qemu=qemu_version,
+        cores=parse_pcpu_groups(found.get("cores", "")),
+        numa_nodes=parse_pcpu_groups(found.get("numa_nodes", "")),
     )
+
+
+def parse_pcpu_groups(text: str) -> tuple[tuple[int, ...], ...]:
+    """Groups of pCPUs, written as cpulists with spaces between them: each once, in order of its first pCPU."""
+    return tuple(sorted({parse_cpulist(word) for word in text.split()}))

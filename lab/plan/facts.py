@@ -13,7 +13,9 @@ class HostFacts:
     `where` is what was resolved: local, nested or ssh://...; never auto. `pcpus` are the online ones.
     `emulated` says that the host is itself emulated (TCG), so that guests boot slowly and their kernels
     should not patch themselves at run time. `firmware` is a ROM for guests that is quicker than QEMU's default
-    one; None where the host has none, or where it does not matter.
+    one; None where the host has none, or where it does not matter. `cores` are the pCPUs of each core (SMT
+    siblings stand together), `numa_nodes` those of each NUMA node, both in order of their first pCPU; empty where
+    that is not known.
     """
 
     where: str
@@ -27,3 +29,5 @@ class HostFacts:
     kernel: str = ""
     libvirt: str = ""
     qemu: str = ""
+    cores: tuple[tuple[int, ...], ...] = ()
+    numa_nodes: tuple[tuple[int, ...], ...] = ()

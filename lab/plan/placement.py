@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from lab.errors import HostError
 from lab.plan.facts import HostFacts
-from lab.topology.model import Node, Topology
+from lab.plan.pinning import Pins as Pins
+from lab.plan.pinning import place_nodes
+from lab.topology.model import Topology
 from lab.units import format_cpulist
 
 #: From this many pCPUs on one is kept for housekeeping without being asked: on two it would be half the host.
 PCPUS_FOR_HOUSEKEEPING = 3
-
-Pins = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Placement:
 def plan_placement(topology: Topology, facts: HostFacts) -> Placement:
     """Place every vCPU of `topology` on a host.
 
-    Raises HostError where the host lacks pCPUs.
+    Raises HostError where the host lacks pCPUs, SMT siblings or NUMA nodes that were asked for.
     """
     _check_online(topology, facts)
     housekeeping = topology.host.housekeeping or _default_housekeeping(topology, facts)
     pcpus = topology.host.pcpus or _default_pcpus(topology, facts, housekeeping)
-    return Placement(pcpus, housekeeping or pcpus, _place_nodes(topology.nodes, pcpus))
+    return Placement(pcpus, housekeeping or pcpus, place_nodes(topology.nodes, pcpus, facts))
 
 
 def _explicit_pcpus(topology: Topology) -> set[int]:
@@ -74,18 +74,3 @@ def _default_pcpus(topology: Topology, facts: HostFacts, housekeeping: Iterable[
     if not left:
         raise _lacking(topology, facts, "nothing is left for vCPUs beside housekeeping")
     return left
-
-
-def _place_nodes(nodes: tuple[Node, ...], pcpus: tuple[int, ...]) -> tuple[Pins, ...]:
-    """Stacked guests take their turns among themselves, whatever stands between them."""
-    placed: list[Pins] = []
-    stacked = 0
-    for node in nodes:
-        if node.pinning == "stack":
-            placed.append(((pcpus[stacked % len(pcpus)],),) * node.vcpus)
-            stacked += 1
-        elif node.pinning == "spread":
-            placed.append(tuple((pcpus[vcpu % len(pcpus)],) for vcpu in range(node.vcpus)))
-        else:
-            placed.append(tuple(node.pinning))
-    return tuple(placed)

@@ -14,6 +14,9 @@ FoldMechanism = Literal["mask", "preferred", "hotplug", "cpuset", "weight", "quo
 #: How vCPUs can be folded, in the order in which they are told.
 FOLD_MECHANISMS: tuple[FoldMechanism, ...] = get_args(FoldMechanism)
 
+#: How vCPUs can be pinned without saying it for each (lab.plan.pinning).
+PinningPolicy = Literal["spread", "shift", "stack", "smt-stack", "numa-split"]
+
 NAME_PATTERN = r"[a-z][a-z0-9-]{0,30}"
 NAME_RULE = (
     "a name has lower-case letters, digits and dashes, starts with a letter, and is at most 31 long, "

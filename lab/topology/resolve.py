@@ -124,6 +124,9 @@ def _check_kernel(spec: TopologySpec, entry: Entry) -> Iterator[Finding]:
 
 def _check_pinning(spec: TopologySpec, entry: Entry) -> Iterator[Finding]:
     pinning, loc = entry.node.pinning, said_at(spec, entry.index, "pinning")
+    if pinning == "numa-split" and not entry.node.numa:
+        message = f"numa-split needs NUMA cells, but {entry.node.name} has none; give it `numa`"
+        yield Finding(loc, message, needs=(("nodes", entry.index), ("defaults",)))
     if isinstance(pinning, str):
         return
     if len(pinning) != entry.node.vcpus:
