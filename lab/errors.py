@@ -95,6 +95,12 @@ class KnobFileError(FileProblems):
     what = "knob file"
 
 
+class LoadFileError(FileProblems):
+    """All problems of one file of load definitions."""
+
+    what = "load file"
+
+
 class RecordingError(InputError):
     """A recording that is missing, damaged, or of an unknown version."""
 
