@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.knobs.model import Registry
 from lab.strictyaml.findings import Finding, Loc, unknown
+from lab.topology.armchecks import check_arms, is_about, merge_findings, variants
 from lab.topology.foldchecks import check_folds
 from lab.topology.governchecks import check_governor_expected, check_governors, check_watch
 from lab.topology.governspec import DecisionsExpectation, GovernorExpectation
@@ -37,8 +38,10 @@ _NS_PER_MS = 1_000_000
 class _Checker:
     """Carries what every check asks: the file, its nodes, and which load runs in which phase."""
 
-    def __init__(self, spec: TopologySpec, nodes: NodeTable, knobs: KnobChecker) -> None:
-        self.spec, self.nodes, self.knobs = spec, nodes, knobs
+    def __init__(
+        self, spec: TopologySpec, nodes: NodeTable, knobs: KnobChecker, arm: str | None = None
+    ) -> None:
+        self.spec, self.nodes, self.knobs, self.arm = spec, nodes, knobs, arm
         self.loads = {load.name for load in spec.load}
         self.phases = {phase.name for phase in spec.phases}
         self.running = _running_loads(spec.phases)
@@ -251,18 +254,13 @@ def _check_expectations(checker: _Checker) -> Iterator[Finding]:
 def _check_expectation(checker: _Checker, expectation: ExpectationSpec, loc: Loc) -> Iterator[Finding]:
     for kind, check in _EXPECTATIONS.items():
         said = getattr(expectation, kind)
-        if said is not None:
+        if said is not None and is_about(getattr(said, "arm", None), checker.arm, checker.spec):
             yield from check(checker, said, (*loc, kind))
 
 
-_CHECKS = (
-    _check_kernels,
-    _check_knobs,
-    _check_loads,
-    _check_phases,
-    _check_measure,
-    _check_expectations,
-)
+_CHECKS = (_check_kernels, _check_knobs, _check_loads, _check_measure)
+#: Of every arm's variant of the file.
+_ARM_CHECKS = (_check_phases, _check_expectations)
 
 
 def check_topology(
@@ -274,9 +272,22 @@ def check_topology(
     """
     nodes, findings = expand_nodes(spec)
     if nodes.entries:  # else every name would seem unknown
-        checker = _Checker(spec, nodes, KnobChecker(registry, nodes, complete=complete))
+        knobs = KnobChecker(registry, nodes, complete=complete)
         for check in _CHECKS:
-            findings += check(checker)
-        findings += check_loads_over_phases(spec, nodes, registry)
+            findings += check(_Checker(spec, nodes, knobs))
+        findings += _check_variants(spec, nodes, registry, knobs)
+        findings += check_arms(spec, nodes)
     findings += check_watch(spec, registry, complete=complete)
     return nodes, findings
+
+
+def _check_variants(
+    spec: TopologySpec, nodes: NodeTable, registry: Registry, knobs: KnobChecker
+) -> Iterator[Finding]:
+    found = []
+    for variant in variants(spec):
+        checker = _Checker(variant.spec, nodes, knobs, variant.arm)
+        findings = [one for check in _ARM_CHECKS for one in check(checker)]
+        findings += check_loads_over_phases(variant.spec, nodes, registry)
+        found.append((variant, findings))
+    return merge_findings(found)

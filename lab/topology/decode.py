@@ -15,6 +15,7 @@ from lab.knobs.registry import define
 from lab.knobs.spec import NAME_RULES
 from lab.strictyaml.decode import Format, decode, read_text
 from lab.strictyaml.findings import Finding
+from lab.topology.armspec import RepeatsSpec
 from lab.topology.checks import check_topology
 from lab.topology.knobfiles import KnobTexts, knob_files_of, read_knob_files
 from lab.topology.model import Topology
@@ -94,4 +95,6 @@ def _topology(spec: TopologySpec, registry: Registry, text: str, path: Path) -> 
         phases=spec.phases,
         measure=spec.measure,
         expectations=spec.expect,
+        arms=spec.arms,
+        repeats=spec.repeats or RepeatsSpec(),
     )

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from lab.topology.armspec import InArm
 from lab.topology.atoms import DurationNs, FoldMechanism, Percent, Spec
 
 #: Thresholds of the kernel's own governor (steal.high, steal.low) where nothing is said.
@@ -55,7 +56,7 @@ class GovernSpec(Spec):
         return self
 
 
-class GovernorExpectation(Spec):
+class GovernorExpectation(InArm):
     """Steps of whatever governs each matching node, own or the kernel's, from the phase's changes to its end."""
 
     nodes: str = "*"
@@ -79,7 +80,7 @@ class GovernorExpectation(Spec):
         return self
 
 
-class DecisionsExpectation(Spec):
+class DecisionsExpectation(InArm):
     """Every decision of a governor by steal was on the right side of its thresholds, by the recorded steal."""
 
     nodes: str = "*"

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from lab.knobs.model import Registry
+from lab.topology.armspec import ArmSpec, RepeatsSpec
+from lab.topology.atoms import PinningPolicy
 from lab.topology.spec import (
     CpuTopologySpec,
     ExpectationSpec,
@@ -29,7 +30,7 @@ class Node:
     vcpus: int
     memory_mib: int
     kernel: str
-    pinning: Literal["spread", "stack"] | tuple[tuple[int, ...], ...]
+    pinning: PinningPolicy | tuple[tuple[int, ...], ...]
     topology: CpuTopologySpec
     numa: tuple[NumaCellSpec, ...]
     weight: int
@@ -42,7 +43,7 @@ class Topology:
 
     `directory` is where relative paths of the file start; `text` is the file as it was given. Node globs in
     knobs, loads and expectations are kept as written; each is known to match at least one node. `registry` has
-    every knob: the shipped ones and those that the topology and its knob files define.
+    every knob: the shipped ones and those that the topology and its knob files define. `repeats` are of `arms`.
     """
 
     name: str
@@ -59,3 +60,5 @@ class Topology:
     phases: tuple[PhaseSpec, ...]
     measure: MeasureSpec
     expectations: tuple[ExpectationSpec, ...]
+    arms: tuple[ArmSpec, ...] = ()
+    repeats: RepeatsSpec = field(default_factory=RepeatsSpec)

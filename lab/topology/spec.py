@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from lab.knobs.spec import KnobName, KnobSpec
+from lab.topology.armspec import ArmSpec, InArm, RepeatsSpec
 from lab.topology.atoms import FOLD_MECHANISMS as FOLD_MECHANISMS
 from lab.topology.atoms import NAME_PATTERN as NAME_PATTERN
 from lab.topology.atoms import NAME_RULE as NAME_RULE
@@ -174,7 +175,7 @@ class PhaseSpec(Spec):
     stop: tuple[str, ...] = Field((), description="loads stopped at the start of the phase")
 
 
-class StealExpectation(Spec):
+class StealExpectation(InArm):
     """Steal of every matching vCPU in the phase, in per cent of elapsed time, seen from both sides."""
 
     nodes: str = "*"
@@ -184,7 +185,7 @@ class StealExpectation(Spec):
     max: Percent | None = None
 
 
-class AgreementExpectation(Spec):
+class AgreementExpectation(InArm):
     """Guest steal and host run delay of each vCPU differ by at most `max` per cent of the window."""
 
     nodes: str = "*"
@@ -192,7 +193,7 @@ class AgreementExpectation(Spec):
     max: Percent
 
 
-class ThroughputExpectation(Spec):
+class ThroughputExpectation(InArm):
     """Work per second of a load, summed over guests, in `phase` over that in `baseline`."""
 
     load: str
@@ -202,14 +203,14 @@ class ThroughputExpectation(Spec):
     max: float | None = Field(None, ge=0)
 
 
-class AffinityExpectation(Spec):
+class AffinityExpectation(InArm):
     """The affinity of a load's tasks is the same from its start to the end, or as it was at first in a phase."""
 
     load: str
     phase: str | None = Field(None, description="default: from start to end")
 
 
-class PhaseAffinityExpectation(Spec):
+class PhaseAffinityExpectation(InArm):
     """The affinity of every task of a load in a phase is the one it was first seen with, or is another."""
 
     load: str
@@ -217,7 +218,7 @@ class PhaseAffinityExpectation(Spec):
     unchanged: bool = Field(True, description="false: every task has another affinity than at first")
 
 
-class FoldEffectExpectation(Spec):
+class FoldEffectExpectation(InArm):
     """Folded vCPUs are quiet on the host, for good, at most `max` after the fold was written."""
 
     nodes: str = "*"
@@ -225,7 +226,7 @@ class FoldEffectExpectation(Spec):
     max: DurationNs
 
 
-class HostShareExpectation(Spec):
+class HostShareExpectation(InArm):
     """Run time of each matching node on the host in the phase, over that of node `of`."""
 
     nodes: str = "*"
@@ -235,7 +236,7 @@ class HostShareExpectation(Spec):
     max: float | None = Field(None, ge=0)
 
 
-class PreemptionExpectation(Spec):
+class PreemptionExpectation(InArm):
     """A preemption counter of every matching vCPU in the phase, per second of elapsed time.
 
     `involuntary_switches` and `slices` are of the vCPU's thread; `kvm_preemption_reported` and
@@ -326,6 +327,11 @@ class TopologySpec(Spec):
     knobs: tuple[KnobSetSpec, ...] = Field((), description="knobs set before the first phase")
     load: tuple[LoadSpec, ...] = ()
     phases: tuple[PhaseSpec, ...] = ()
+    arms: tuple[ArmSpec, ...] = Field(
+        (),
+        description="things to compare: each runs all phases, again and again, interleaved with the others",
+    )
+    repeats: RepeatsSpec | None = Field(None, description="how often each arm runs, and in which order")
     measure: MeasureSpec = Field(default_factory=MeasureSpec)
     expect: tuple[ExpectationSpec, ...] = ()
 

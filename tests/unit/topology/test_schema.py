@@ -90,6 +90,7 @@ def _booleans(schema: Any) -> set[str]:
 def test_keys_that_take_a_boolean_are_few() -> None:
     """Everywhere else YAML's booleans are refused: what was meant is nearly always text."""
     assert _booleans(topology_schema()) == {
+        "aa",
         "complement",
         "inverted",
         "optional",
