@@ -16,4 +16,7 @@ struct output {
 
 void output_flush(struct output *output);
 
+/* Flushes if less than `room` bytes are free. */
+void output_make_room(struct output *output, size_t room);
+
 #endif

@@ -8,9 +8,11 @@
  *     drop NAME      stop watching      mark TEXT   a mark in the samples, then flush
  *     now            print the clock    quit        flush and end
  *     state          print what was seen last (STREAM.md)
+ *     tasks NAME     a snapshot of the whole host into the samples
+ *     own NAME PIDFILE    that process is the lab's own      disown NAME    it is not any more
  *
  *     hello T   ready NAME T   gone NAME T   console NAME LINE   error NAME|- TEXT   marked T TEXT   now T
- *     state-vcpu ...   state-steal ...   state-end T
+ *     tasks T NAME   state-vcpu ...   state-steal ...   state-end T
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +29,7 @@
 #include "monotonic.h"
 #include "procstat.h"
 #include "schedule.h"
+#include "tasks.h"
 #include "watched.h"
 
 #define OUTPUT_SIZE (1024 * 1024)
@@ -42,6 +45,7 @@
 struct host {
 	struct output output;
 	struct watched *guests;
+	struct tasks *tasks;
 	size_t guest_count;
 	uint64_t interval_ns, sample_due_ns, tick_due_ns, flush_due_ns, sample_number, dropped;
 	size_t command_length;
@@ -80,6 +84,12 @@ void output_flush(struct output *output)
 		done += (size_t)written;
 	}
 	text_reset(&output->text);
+}
+
+void output_make_room(struct output *output, size_t room)
+{
+	if (output->text.size - output->text.length < room)
+		output_flush(output);
 }
 
 static void append_sample(struct host *host, struct text *text)
@@ -190,6 +200,12 @@ static void obey(struct host *host, char *command)
 		event("now %" PRIu64, monotonic_ns());
 	else if (strcmp(command, "state") == 0)
 		answer_state(host->guests);
+	else if (strncmp(command, "tasks ", 6) == 0)
+		tasks_snapshot(host->tasks, command + 6, host->guests, &host->output);
+	else if (strncmp(command, "own ", 4) == 0)
+		tasks_own(host->tasks, command + 4);
+	else if (strncmp(command, "disown ", 7) == 0)
+		tasks_disown(host->tasks, command + 7);
 	else if (strcmp(command, "quit") == 0)
 		host->quit = true;
 	else
@@ -301,7 +317,7 @@ static void say_hello(struct host *host, const char *sched)
 	uint64_t now_ns = monotonic_ns();
 
 	snprintf(line, sizeof(line),
-		 "pvprobe 1 host interval_ms=%" PRIu64 " boot_ns=%" PRIu64 " user_hz=%ld pcpus=%ld sched=%s\n",
+		 "pvprobe 1 host interval_ms=%" PRIu64 " boot_ns=%" PRIu64 " user_hz=%ld pcpus=%ld sched=%s tasks=1\n",
 		 (uint64_t)(host->interval_ns / NS_PER_MS), now_ns, sysconf(_SC_CLK_TCK),
 		 sysconf(_SC_NPROCESSORS_ONLN), sched);
 	text_string(&host->output.text, line);
@@ -335,6 +351,9 @@ int host_command(int argc, char **argv)
 		die(out);
 	if (procstat_open() != 0)
 		die("/proc/stat");
+	host.tasks = tasks_create();
+	if (!host.tasks)
+		die("buffers");
 	catch_signals();
 	say_hello(&host, schedule_be_punctual());
 	while (!host.quit && !interrupted)

@@ -5,8 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Literal
+
+from lab.measure.snapshots import HostSnapshot, OpenSnapshot
+from lab.measure.streamwords import CpuTimes as CpuTimes
+from lab.measure.streamwords import DamageError, parse_cpu_times
+from lab.measure.streamwords import parse_number as _number
+from lab.measure.streamwords import parse_numbers as _numbers
 
 #: The version of the stream that this parser understands.
 VERSION = 1
@@ -37,23 +43,6 @@ class Hello:
     def user_hz(self) -> int:
         """Units of /proc/stat per second; 100 on every Linux since 2.6 where the probe does not say."""
         return int(self.keys.get("user_hz", "100"))
-
-
-@dataclass(frozen=True)
-class CpuTimes:
-    """One CPU's line of /proc/stat, in units of 1/USER_HZ s (proc_stat(5))."""
-
-    cpu: int
-    user: int
-    nice: int
-    system: int
-    idle: int
-    iowait: int
-    irq: int
-    softirq: int
-    steal: int
-    guest: int
-    guest_nice: int
 
 
 @dataclass(frozen=True)
@@ -146,7 +135,8 @@ class Gone:
 class ProbeStream:
     """A parsed stream; `hello` is None where not even the first line is complete.
 
-    `dropped` is the probe's own count of samples that it had to drop.
+    `dropped` is the probe's own count of samples that it had to drop; a host's stream has `snapshots`, as they were
+    asked for.
     """
 
     hello: Hello | None
@@ -155,6 +145,7 @@ class ProbeStream:
     arrivals: tuple[Arrival, ...] = ()
     gone: tuple[Gone, ...] = ()
     dropped: int = 0
+    snapshots: tuple[HostSnapshot, ...] = ()
 
 
 def parse_stream(data: bytes) -> ProbeStream:
@@ -169,14 +160,10 @@ def parse_stream(data: bytes) -> ProbeStream:
         try:
             parser.take(line.decode("ascii"), end)
         except (ValueError, IndexError) as error:
-            problem = str(error) if isinstance(error, _DamageError) else "cannot be read"
+            problem = str(error) if isinstance(error, DamageError) else "cannot be read"
             raise StreamError(number, offset, line, problem) from None
         offset = end
     return parser.stream()
-
-
-class _DamageError(ValueError):
-    """What is wrong with the present line."""
 
 
 @dataclass
@@ -201,6 +188,8 @@ class _Parser:
         self._marks: list[Mark] = []
         self._arrivals: list[Arrival] = []
         self._gone: list[Gone] = []
+        self._snapshot: OpenSnapshot | None = None
+        self._snapshots: list[HostSnapshot] = []
         self._dropped = 0
         inside: dict[str, Callable[[list[str]], None]] = {
             "k": self._cpu,
@@ -224,6 +213,7 @@ class _Parser:
             tuple(self._arrivals),
             tuple(self._gone),
             self._dropped,
+            tuple(self._snapshots),
         )
 
     def take(self, line: str, end_offset: int) -> None:
@@ -231,50 +221,59 @@ class _Parser:
             self._hello = _parse_hello(line)
             return
         kind, _, rest = line.partition(" ")
-        if kind == "m":
+        if self._snapshot is not None:
+            self._take_in_snapshot(self._snapshot, kind, rest)
+        elif kind == "s" and self._open is None:
+            self._begin_snapshot(rest)
+        elif kind == "m":
             self._mark(rest)
         elif kind == "e":
             self._finish(rest.split(" "), end_offset)
         else:
             self._handler(kind)(rest.split(" "))
 
+    def _begin_snapshot(self, rest: str) -> None:
+        self._need_side("host")
+        t0_ns, _, name = rest.partition(" ")
+        self._snapshot = OpenSnapshot(name, _number(t0_ns))
+
+    def _take_in_snapshot(self, snapshot: OpenSnapshot, kind: str, rest: str) -> None:
+        if kind != "z":
+            snapshot.take(kind, rest)
+            return
+        self._snapshots.append(snapshot.finish(rest))
+        self._snapshot = None
+
     def _handler(self, kind: str) -> Callable[[list[str]], None]:
         here, elsewhere = (self._inside, self._outside) if self._open else (self._outside, self._inside)
         if kind in here:
             return here[kind]
         where = "inside" if self._open else "outside"
-        raise _DamageError(
-            f"line stands {where} of a sample" if kind in elsewhere else "line of unknown kind"
-        )
+        raise DamageError(f"line stands {where} of a sample" if kind in elsewhere else "line of unknown kind")
 
     def _mark(self, rest: str) -> None:
         if self._open:
-            raise _DamageError("line stands inside of a sample")
+            raise DamageError("line stands inside of a sample")
         t_ns, _, text = rest.partition(" ")
         self._marks.append(Mark(_number(t_ns), text))
 
     def _begin(self, words: list[str]) -> None:
         seq, t0_ns = _numbers(words, 2)
         if self._samples and (seq <= self._samples[-1].seq or t0_ns < self._samples[-1].t1_ns):
-            raise _DamageError("sample does not come after the one before")
+            raise DamageError("sample does not come after the one before")
         self._open = _Open(seq, t0_ns)
 
     def _finish(self, words: list[str], end_offset: int) -> None:
         seq, t1_ns, probe_cpu_ns = _numbers(words, 3)
         sample = self._open
         if sample is None or sample.seq != seq or t1_ns < sample.t0_ns:
-            raise _DamageError("ends no sample that has begun")
+            raise DamageError("ends no sample that has begun")
         parts = tuple(sample.cpus), tuple(sample.tasks), tuple(sample.vcpus), tuple(sample.files)
         self._samples.append(Sample(seq, sample.t0_ns, t1_ns, probe_cpu_ns, end_offset, *parts))
         self._open = None
 
     def _cpu(self, words: list[str]) -> None:
-        # The kernel may add columns at the end; it never took one away.
-        names, (head, *columns) = fields(CpuTimes), words
-        if not head.startswith("cpu") or len(columns) < len(names) - 1:
-            raise _DamageError("is no CPU's line of /proc/stat")
-        cpu, *times = _numbers([head[3:], *columns[: len(names) - 1]], len(names))
-        self._need_open().cpus.append(CpuTimes(cpu, *times))
+        self._need_open().cpus.append(parse_cpu_times(words))
 
     def _task(self, words: list[str]) -> None:
         self._need_side("guest")
@@ -286,7 +285,7 @@ class _Parser:
         self._need_side("guest")
         path, *value = words
         if not path.startswith("/") or not value:
-            raise _DamageError("is no line of a watched file")
+            raise DamageError("is no line of a watched file")
         text = " ".join(value)
         self._need_open().files.append(FileSample(path, "" if text == "-" else text))
 
@@ -298,7 +297,7 @@ class _Parser:
     def _drop(self, words: list[str]) -> None:
         (total,) = _numbers(words, 1)
         if total < self._dropped:
-            raise _DamageError("fewer dropped samples than before")
+            raise DamageError("fewer dropped samples than before")
         self._dropped = total
 
     def _arrival(self, words: list[str]) -> None:
@@ -317,33 +316,21 @@ class _Parser:
 
     def _need_side(self, side: str) -> None:
         if self._hello is None or self._hello.side != side:
-            raise _DamageError(f"line belongs to a {side}'s stream")
+            raise DamageError(f"line belongs to a {side}'s stream")
 
 
 def _parse_hello(line: str) -> Hello:
     match = _HELLO.fullmatch(line)
     if match is None:
-        raise _DamageError("is no first line of a probe's stream")
+        raise DamageError("is no first line of a probe's stream")
     if int(match[1]) != VERSION:
-        raise _DamageError(f"version {match[1]} of the stream, this parser reads version {VERSION}")
+        raise DamageError(f"version {match[1]} of the stream, this parser reads version {VERSION}")
     keys = dict(pair.split("=", 1) for pair in match[3].split())
     side = match[2]
     if side not in ("guest", "host"):
-        raise _DamageError(f"unknown side {side!r}")
+        raise DamageError(f"unknown side {side!r}")
     missing = {"interval_ms", "boot_ns"} - keys.keys()
     if missing:
-        raise _DamageError(f"first line lacks {', '.join(sorted(missing))}")
+        raise DamageError(f"first line lacks {', '.join(sorted(missing))}")
     known: Literal["guest", "host"] = "guest" if side == "guest" else "host"
     return Hello(known, _number(keys["interval_ms"]), _number(keys["boot_ns"]), keys)
-
-
-def _number(word: str) -> int:
-    if not word.isdecimal():
-        raise _DamageError(f"{word!r} is not a number")
-    return int(word)
-
-
-def _numbers(words: list[str], count: int) -> list[int]:
-    if len(words) != count:
-        raise _DamageError(f"{len(words)} numbers where {count} are expected")
-    return [_number(word) for word in words]
