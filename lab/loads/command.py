@@ -48,7 +48,8 @@ _NUMBERS = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=F
 def render_load(kind: LoadKind, values: Mapping[str, Value], place: Place) -> Rendered:
     """The command of `kind` with all of its parameters' `values` at `place`.
 
-    Raises ValueError, which names the part of the entry, where a template is wrong or knows a name that is not there.
+    Raises ValueError, which names the part of the entry, where a template is wrong or asks for a name that is not
+    there.
     """
     known = {
         **{one.name: _shown(one, values[one.name], place) for one in kind.parameters},

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Models of a file of load definitions, version 1; `load_definitions` of a topology are the same `LoadKindSpec`.
 
-The loader (`lab.loads.catalogue`) and the JSON schema are made from them. A field's description is what a user reads.
-Unknown keys are errors.
+The loader (`lab.loads.catalogue`) and the JSON schema are made from them. A field's description is what a user
+reads. Unknown keys are errors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from lab.loads.model import GUEST_IMAGE, Better, Ends, OverGuests, ParameterKind
 
 KIND_PATTERN = r"[a-z][a-z0-9-]{0,30}"
 PARAMETER_PATTERN = r"[a-z][a-z0-9_]{0,30}"
-PARAMETER_RULE = "a parameter or metric has lower-case letters, digits and underscores, and starts with a letter, for example groups"
+PARAMETER_RULE = (
+    "a parameter or metric has lower-case letters, digits and underscores, and starts with a letter, for example "
+    "groups"
+)
 NAME_RULES = {f"^{PARAMETER_PATTERN}$": PARAMETER_RULE}
 
 KindName = Annotated[str, Field(pattern=f"^{KIND_PATTERN}$", examples=["hackbench"])]

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from lab.plan.labplan import ArtifactPlan, KernelPlan
+from lab.loads.model import GUEST_IMAGE
+from lab.plan.labplan import ArtifactPlan, KernelPlan, LoadPlan
 
 _HOST_VM = (
     ArtifactPlan("toolbox", "toolbox", "a QEMU new enough to run the host VM"),
@@ -15,18 +16,28 @@ _HOST_VM = (
 )
 _EVERYWHERE = (
     ArtifactPlan("probe", "probe", "static sampler for guests and hosts"),
-    ArtifactPlan("guest-image", "guest-image", "read-only root image that all guests share"),
+    ArtifactPlan("guest-image", "guest-image", "read-only root image that guests share"),
 )
 
 
-def plan_artifacts(where: str, kernels: Sequence[KernelPlan]) -> tuple[ArtifactPlan, ...]:
+def plan_artifacts(
+    where: str, kernels: Sequence[KernelPlan], loads: Sequence[LoadPlan] = ()
+) -> tuple[ArtifactPlan, ...]:
     """Everything needed on a host of kind `where`, in the order in which it is best built."""
     own_host = _HOST_VM if where == "nested" else ()
     return (
         *own_host,
         *_EVERYWHERE,
+        *_load_images(loads),
         *(ArtifactPlan("kernel", kernel.name, _detail(kernel)) for kernel in kernels),
     )
+
+
+def _load_images(loads: Sequence[LoadPlan]) -> Iterator[ArtifactPlan]:
+    """Root images with more in them than guests have without such loads."""
+    for image in sorted({load.image for load in loads} - {GUEST_IMAGE}):
+        kinds = ", ".join(sorted({load.kind for load in loads if load.image == image}))
+        yield ArtifactPlan("guest-image", image, f"root image of guests with {kinds}")
 
 
 def _detail(kernel: KernelPlan) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lab.knobs.load import shipped_registry
 from lab.knobs.registry import beyond
+from lab.plan.arms import plan_comparison, plan_repeats, used_kernels
 from lab.plan.artifacts import plan_artifacts
 from lab.plan.contention import Contender, GuestLoad, predict_steal_pct, vcpu_demands
 from lab.plan.expectations import plan_expectation
@@ -16,6 +17,7 @@ from lab.plan.governing import plan_govern, plan_watch
 from lab.plan.kernels import KernelCatalogue, plan_kernel
 from lab.plan.knobs import plan_knobs
 from lab.plan.labplan import (
+    ComparisonPlan,
     KernelPlan,
     LabPlan,
     LoadPlan,
@@ -26,11 +28,13 @@ from lab.plan.labplan import (
     PhasePlan,
     VcpuPlan,
 )
+from lab.plan.loads import node_image, plan_loads
 from lab.plan.network import domain_name, node_address, node_mac, plan_network
 from lab.plan.placement import Pins, Placement, plan_placement
-from lab.plan.selection import matching
+from lab.topology.armchecks import arm_phases
+from lab.topology.armspec import AA_ARM
 from lab.topology.model import Node, Topology
-from lab.topology.spec import LoadSpec
+from lab.topology.spec import PhaseSpec
 
 
 def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: KernelCatalogue) -> LabPlan:
@@ -41,8 +45,9 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
     """
     placement = plan_placement(topology, facts)
     network = plan_network(lab_id, len(topology.nodes))
-    loads = tuple(load for spec in topology.loads for load in _plan_load(topology, spec))
+    loads = plan_loads(topology, network)
     kernels = _plan_kernels(topology, catalogue, facts.emulated)
+    comparison = plan_comparison(topology, lab_id)
     return LabPlan(
         name=topology.name,
         lab_id=lab_id,
@@ -51,12 +56,12 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
         housekeeping=placement.housekeeping,
         overcommit=_overcommit(topology, placement),
         kernels=kernels,
-        artifacts=plan_artifacts(facts.where, kernels),
+        artifacts=plan_artifacts(facts.where, kernels, loads),
         network=network,
         nodes=_plan_nodes(topology, placement, loads, network, lab_id),
         knobs=plan_knobs(topology.knobs, topology.nodes, topology.registry, lab_id),
         loads=loads,
-        phases=_plan_phases(topology, lab_id),
+        phases=_plan_all_phases(topology, comparison, lab_id),
         measure=MeasurePlan(
             topology.measure.interval // 1_000_000,
             topology.measure.disagreement,
@@ -64,6 +69,7 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
         ),
         expectations=tuple(plan_expectation(topology, spec) for spec in topology.expectations),
         registry=beyond(topology.registry, shipped_registry()),
+        comparison=comparison,
     )
 
 
@@ -72,20 +78,29 @@ def _overcommit(topology: Topology, placement: Placement) -> float:
 
 
 def _plan_kernels(topology: Topology, catalogue: KernelCatalogue, emulated: bool) -> tuple[KernelPlan, ...]:
-    """Kernels that a node uses, in the topology's order: nothing is built for nobody."""
-    used = {node.kernel for node in topology.nodes}
+    """Kernels that a node boots in any arm, in the topology's order: nothing is built for nobody."""
+    used = used_kernels(topology)
     return tuple(
         plan_kernel(topology, name, catalogue, emulated) for name in topology.kernels if name in used
     )
 
 
-def _plan_load(topology: Topology, spec: LoadSpec) -> list[LoadPlan]:
-    """`vcpus` stays empty for an unpinned load: affinity to all vCPUs would be something else."""
-    nodes = matching(topology.nodes, spec.nodes)
-    return [LoadPlan(spec.name, node.name, spec.kind, spec.tasks, spec.vcpus or ()) for node in nodes]
+def _plan_all_phases(
+    topology: Topology, comparison: ComparisonPlan | None, lab_id: str
+) -> tuple[PhasePlan, ...]:
+    """The topology's phases, or those of all arms and repeats."""
+    if comparison is None:
+        return _plan_phases(topology, topology.phases, lab_id)
+    arms = {arm.name: arm for arm in topology.arms}
+    arms.setdefault(AA_ARM, arms[comparison.baseline])
+    of_arms = {
+        name: _plan_phases(topology, arm_phases(topology.phases, arms[name]), lab_id)
+        for name in comparison.arms
+    }
+    return plan_repeats(comparison, of_arms)
 
 
-def _plan_phases(topology: Topology, lab_id: str) -> tuple[PhasePlan, ...]:
+def _plan_phases(topology: Topology, phases: Sequence[PhaseSpec], lab_id: str) -> tuple[PhasePlan, ...]:
     return tuple(
         PhasePlan(
             name=phase.name,
@@ -97,9 +112,10 @@ def _plan_phases(topology: Topology, lab_id: str) -> tuple[PhasePlan, ...]:
             ),
             start=phase.start,
             stop=phase.stop,
+            until=phase.until,
             govern=plan_govern(phase.govern, topology.nodes),
         )
-        for phase in topology.phases
+        for phase in phases
     )
 
 
@@ -124,6 +140,7 @@ def _plan_nodes(
             quota_pct=node.quota_pct,
             address=node_address(network, index),
             mac=node_mac(lab_id, index),
+            image=node_image(loads, node.name),
         )
         for index, node in enumerate(topology.nodes)
     )

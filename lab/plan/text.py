@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -74,13 +75,16 @@ def _loads(loads: Sequence[LoadPlan]) -> dict[str, str]:
 
 def _load_text(load: LoadPlan, guests: int) -> str:
     where = f"on vCPU {format_cpulist(load.vcpus)}" if load.vcpus else "unpinned"
+    if load.command:
+        return f"`{shlex.join(load.command)}` {where} in {_count(guests, 'guest')}"
     return f"{_count(load.tasks, f'{load.kind} task')} {where} in {_count(guests, 'guest')}"
 
 
 def _phase(phase: PhasePlan, restarts: Sequence[str]) -> Iterator[str]:
     duration, settle = format_seconds(phase.duration_ns), format_seconds(phase.settle_ns)
-    yield f"{phase.name}: {duration} after {settle} to settle"
-    for verb, loads in (("start", phase.start), ("stop", phase.stop)):
+    longest = "at most " if phase.until else ""
+    yield f"{phase.name}: {longest}{duration} after {settle} to settle"
+    for verb, loads in (("start", phase.start), ("stop", phase.stop), ("until the end of", phase.until)):
         if loads:
             yield f"  {verb} {', '.join(loads)}"
     for line in (*_knobs(phase.knobs), *restarts, *_folds(phase.knobs), *map(render_govern, phase.govern)):

@@ -97,6 +97,7 @@ def _running_loads(phases: Sequence[PhaseSpec]) -> dict[str, set[str]]:
     for phase in phases:
         running = (running - set(phase.stop)) | set(phase.start)
         by_phase[phase.name] = running
+        running = running - set(phase.until)
     return by_phase
 
 

@@ -29,7 +29,7 @@ class _Restart:
 
 
 def check_loads_over_phases(spec: TopologySpec, nodes: NodeTable, registry: Registry) -> Iterator[Finding]:
-    """Everything wrong with `start` and `stop` of the phases; in one phase stops come before starts."""
+    """Everything wrong with `start`, `stop` and `until` of the phases; in one phase stops come before starts."""
     loads = {load.name: {name for name, _ in nodes.matching(load.nodes)} for load in spec.load}
     running: set[str] = set()
     for index, phase in enumerate(spec.phases):
@@ -43,6 +43,8 @@ def check_loads_over_phases(spec: TopologySpec, nodes: NodeTable, registry: Regi
                 yield _silently_ended(name, one, phase)
         yield from _starts(phase, loads, running - ended.keys(), loc)
         running |= set(phase.start)
+        yield from _waits(phase, loads, running, loc)
+        running -= set(phase.until)
 
 
 def _stops(phase: PhaseSpec, loads: dict[str, set[str]], running: set[str], loc: Loc) -> Iterator[Finding]:
@@ -61,6 +63,16 @@ def _starts(phase: PhaseSpec, loads: dict[str, set[str]], running: set[str], loc
             yield _unknown(name, loads, here)
         elif name in running | set(phase.start[:place]):
             yield Finding(here, f"load {name!r} is started, but runs already", needs=_NEEDS)
+
+
+def _waits(phase: PhaseSpec, loads: dict[str, set[str]], running: set[str], loc: Loc) -> Iterator[Finding]:
+    for place, name in enumerate(phase.until):
+        here = (*loc, "until", place)
+        if name not in loads:
+            yield _unknown(name, loads, here)
+        elif name not in running:
+            message = f"the phase is to end with load {name!r}, which does not run then; start it"
+            yield Finding(here, message, needs=_NEEDS)
 
 
 def _unknown(name: str, loads: dict[str, set[str]], loc: Loc) -> Finding:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.knobs.model import Registry
+from lab.loads.catalogue import shipped_loads
+from lab.loads.model import Catalogue
 from lab.topology.armspec import ArmSpec, RepeatsSpec
 from lab.topology.atoms import PinningPolicy
 from lab.topology.spec import (
@@ -44,6 +46,7 @@ class Topology:
     `directory` is where relative paths of the file start; `text` is the file as it was given. Node globs in
     knobs, loads and expectations are kept as written; each is known to match at least one node. `registry` has
     every knob: the shipped ones and those that the topology and its knob files define. `repeats` are of `arms`.
+    `load_kinds` has every kind of load, likewise.
     """
 
     name: str
@@ -62,3 +65,4 @@ class Topology:
     expectations: tuple[ExpectationSpec, ...]
     arms: tuple[ArmSpec, ...] = ()
     repeats: RepeatsSpec = field(default_factory=RepeatsSpec)
+    load_kinds: Catalogue = field(default_factory=shipped_loads)

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from lab.knobs.spec import KnobName, KnobSpec
+from lab.loads.spec import KindName, LoadKindSpec
 from lab.topology.armspec import ArmSpec, InArm, RepeatsSpec
 from lab.topology.atoms import FOLD_MECHANISMS as FOLD_MECHANISMS
 from lab.topology.atoms import NAME_PATTERN as NAME_PATTERN
@@ -33,6 +34,7 @@ from lab.topology.atoms import FoldMechanism as FoldMechanism
 from lab.topology.changespec import FoldSpec as FoldSpec
 from lab.topology.changespec import KnobSetSpec as KnobSetSpec
 from lab.topology.governspec import DecisionsExpectation, GovernorExpectation, GovernSpec
+from lab.topology.loadspec import LoadSpec as LoadSpec
 
 
 class HostSpec(Spec):
@@ -146,16 +148,6 @@ class DefaultsSpec(Spec):
     node: NodeFields = Field(default_factory=NodeFields)
 
 
-class LoadSpec(Spec):
-    """Work to run inside guests. `spin` is busy tasks that count the work they do."""
-
-    name: Name
-    kind: Literal["spin"] = "spin"
-    nodes: str = Field("*", description="node name or glob")
-    tasks: int = Field(1, ge=1, le=1024, description="busy tasks per guest")
-    vcpus: Cpulist | None = Field(None, description="affinity of the tasks; default: unpinned")
-
-
 class PhaseSpec(Spec):
     """A stretch of time: changes at its start, then `settle`, then a measured window of `duration`."""
 
@@ -173,6 +165,11 @@ class PhaseSpec(Spec):
     )
     start: tuple[str, ...] = Field((), description="loads started at the start of the phase")
     stop: tuple[str, ...] = Field((), description="loads stopped at the start of the phase")
+    until: tuple[str, ...] = Field(
+        (),
+        description="the window ends when these loads have ended, after `duration` at the latest; those of them "
+        "that the phase starts begin together with the window",
+    )
 
 
 class StealExpectation(InArm):
@@ -325,6 +322,12 @@ class TopologySpec(Spec):
         default_factory=dict, description="knobs of one's own, or further places of known ones, by name"
     )
     knobs: tuple[KnobSetSpec, ...] = Field((), description="knobs set before the first phase")
+    load_files: tuple[str, ...] = Field(
+        (), description="files of load definitions, or directories of them, relative to this file"
+    )
+    load_definitions: dict[KindName, LoadKindSpec] = Field(
+        default_factory=dict, description="kinds of loads of one's own, by name"
+    )
     load: tuple[LoadSpec, ...] = ()
     phases: tuple[PhaseSpec, ...] = ()
     arms: tuple[ArmSpec, ...] = Field(

@@ -92,8 +92,11 @@ def test_keys_that_take_a_boolean_are_few() -> None:
     assert _booleans(topology_schema()) == {
         "aa",
         "complement",
+        "counted",
+        "default",
         "inverted",
         "optional",
+        "parameters",
         "read_only",
         "reload",
         "unchanged",

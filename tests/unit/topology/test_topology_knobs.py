@@ -11,7 +11,7 @@ import pytest
 from lab.errors import Problem, TopologyError
 from lab.knobs.load import KnobText, shipped_registry
 from lab.topology.decode import decode_topology, read_topology
-from lab.topology.knobfiles import knob_files_of
+from lab.topology.definitionfiles import files_of
 from lab.topology.model import Topology
 
 Decode = Callable[[str], Topology]
@@ -130,4 +130,4 @@ def test_a_file_that_nobody_read_is_told(problems: Problems) -> None:
     ],
 )
 def test_which_files_a_text_names(text: str, names: tuple[str, ...]) -> None:
-    assert knob_files_of(text) == names
+    assert files_of(text, "knob_files") == names
