@@ -52,7 +52,7 @@ struct knob_kind {
 };
 
 extern const struct knob_kind knob_file, knob_debugfs, knob_sysctl, knob_cmdline, knob_sched_feature, knob_cgroup,
-	knob_module_parameter, knob_module, knob_cpu_online, knob_isolated_partition;
+	knob_domain_cgroup, knob_module_parameter, knob_module, knob_cpu_online, knob_isolated_partition;
 
 /* The knob of a word; false if its kind is unknown. */
 bool knob_parse(const char *word, struct knob *knob);

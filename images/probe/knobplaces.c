@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "knobio.h"
+#include "cgroups.h"
 
 static enum knob_state found_probe(const struct knob *knob, struct outcome *outcome)
 {
@@ -102,36 +102,6 @@ static pid_t find_vcpu(pid_t pid, int number, struct outcome *outcome)
 	return found;
 }
 
-static pid_t domain_pid(const char *domain, int length, struct outcome *outcome)
-{
-	struct blob text = { 0 };
-	pid_t pid = 0;
-
-	place_at(outcome, "/run/libvirt/qemu/%.*s.pid", length, domain);
-	if (file_read(outcome, &text))
-		pid = (pid_t)atoi(blob_text(&text));
-	blob_free(&text);
-	return pid;
-}
-
-/* The path of the unified hierarchy in /proc/PID/task/TID/cgroup (cgroups(7)): a line "0::PATH". */
-static bool read_group(pid_t pid, pid_t tid, char group[PATH_MAX], struct outcome *outcome)
-{
-	struct blob text = { 0 };
-	const char *line;
-	bool found = false;
-
-	place_at(outcome, "/proc/%d/task/%d/cgroup", (int)pid, (int)tid);
-	if (file_read(outcome, &text)) {
-		line = strncmp(blob_text(&text), "0::", 3) == 0 ? blob_text(&text) : strstr(blob_text(&text), "\n0::");
-		found = line && sscanf(line, " 0::%4095s", group) == 1;
-		if (!found)
-			trouble(outcome, ENOENT, "no cgroup v2");
-	}
-	blob_free(&text);
-	return found;
-}
-
 static bool find_cgroup(const struct knob *knob, struct outcome *outcome)
 {
 	const char *slash = strchr(knob->path, '/'), *file = slash ? slash + 1 : "";
@@ -147,14 +117,31 @@ static bool find_cgroup(const struct knob *knob, struct outcome *outcome)
 		tid = find_vcpu(pid, number, outcome);
 		file += end;
 	}
-	if (!tid || !read_group(pid, tid, group, outcome) ||
+	if (!tid || !group_of_task(pid, tid, group, outcome) ||
 	    !find_mount("cgroup2", "/sys/fs/cgroup", directory, outcome))
 		return false;
 	place_at(outcome, "%.1000s%.2000s/%.900s", directory, group, file);
 	return true;
 }
 
+static bool find_domain_cgroup(const struct knob *knob, struct outcome *outcome)
+{
+	const char *slash = strchr(knob->path, '/');
+	char directory[PATH_MAX], group[PATH_MAX];
+
+	place_at(outcome, "/%s", knob->path);
+	if (!slash)
+		return trouble(outcome, EINVAL, "expected DOMAIN/FILE");
+	if (!group_of_domain(knob->path, (int)(slash - knob->path), group, outcome) ||
+	    !find_mount("cgroup2", "/sys/fs/cgroup", directory, outcome))
+		return false;
+	place_at(outcome, "%.1000s%.2000s/%.900s", directory, group, slash + 1);
+	return true;
+}
+
 const struct knob_kind knob_cgroup = { "cgroup", found_probe, found_read, found_write, find_cgroup };
+const struct knob_kind knob_domain_cgroup = { "domain_cgroup", found_probe, found_read, found_write,
+					      find_domain_cgroup };
 
 /* ---- one word of debugfs sched/features */
 

@@ -23,10 +23,16 @@ struct load_header {
 	char magic[8];
 	uint32_t version;
 	uint32_t tasks;
-	char unused[48];
+	_Atomic uint32_t duty_ppm;
+	uint32_t unused;
+	uint64_t period_ns;
+	char padding[32];
 };
 
 /*
+ * `duty_ppm` may be changed by anybody while the tasks run (pace.h). `run_ns` is the task's own CPU time when it last
+ * looked at it.
+ *
  * `affinity_turn` is odd while the task writes `affinity`, and grows by two for each writing: a reader that
  * sees the same even number before and after has a whole mask.
  */
@@ -37,7 +43,8 @@ struct load_task {
 	_Atomic uint32_t affinity_turn;
 	uint32_t unused;
 	_Atomic uint64_t affinity[MASK_WORDS];
-	char padding[40];
+	_Atomic uint64_t run_ns;
+	char padding[32];
 };
 
 _Static_assert(sizeof(struct load_header) == 64, "the header is one cache line");

@@ -25,6 +25,7 @@ enum { DONE = 0, REFUSED = 1, USAGE = 2, STALE = 3 };
 static const struct knob_kind *const kinds[] = {
 	&knob_file,   &knob_debugfs,    &knob_sysctl, &knob_module_parameter, &knob_module,
 	&knob_cgroup, &knob_cpu_online, &knob_cmdline, &knob_sched_feature,   &knob_isolated_partition,
+	&knob_domain_cgroup,
 };
 
 static _Noreturn void usage_error(const char *what, const char *about)

@@ -254,6 +254,18 @@ def test_control_groups_of_vcpus_are_found_by_their_threads(tree: Tree) -> None:
     assert tree.get("cgroup:cpu.max")["errno"] == "EINVAL"
 
 
+@pytest.mark.parametrize("below", ["", "/emulator", "/libvirt/emulator"])
+def test_the_control_group_of_a_domain_is_above_those_of_its_threads(tree: Tree, below: str) -> None:
+    tree.put("/run/libvirt/qemu/lab-a-g1.pid", "77\n")
+    tree.put("/proc/77/task/77/cgroup", f"0::/machine/g1{below}\n")
+    tree.put("/cg/machine/g1/cpu.weight", "100\n")
+    line = tree.set("domain_cgroup:lab-a-g1/cpu.weight", "300")
+    assert (line["old"], line["new"]) == ("100", "300")
+    assert tree.text("/cg/machine/g1/cpu.weight") == "300\n"
+    assert tree.get("domain_cgroup:lab-a-g2/cpu.weight").kind == "absent"
+    assert tree.get("domain_cgroup:cpu.weight")["errno"] == "EINVAL"
+
+
 # ---- the command line
 
 

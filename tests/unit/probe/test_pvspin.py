@@ -26,6 +26,11 @@ class Spin:
         command = [self._program, verb, "--name", name, "--load-dir", self.directory, *options]
         return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=30)
 
+    def bare(self, verb: str) -> subprocess.CompletedProcess[str]:
+        """A command about all loads."""
+        command = [str(self._program), verb, "--load-dir", str(self.directory)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30)
+
     def pid(self, name: str) -> int:
         return int((self.directory / f"{name}.pid").read_text())
 
@@ -123,9 +128,144 @@ def test_stop_ends_no_other_process_that_got_the_number(spin: Spin) -> None:
         ("busy", ["--tasks", "1", "--vcpus", "1-0"], "not a cpulist: 1-0"),
         ("busy", ["--tasks", "1", "--vcpus", "x"], "not a cpulist: x"),
         ("busy", ["--tasks", "1", "--color", "red"], "unknown option --color"),
+        ("busy", ["--tasks", "1", "--duty", "101"], "0 to 100 per cent, not 101"),
+        ("busy", ["--tasks", "1", "--duty", "-1"], "0 to 100 per cent, not -1"),
+        ("busy", ["--tasks", "1", "--duty", "nan"], "0 to 100 per cent, not nan"),
+        ("busy", ["--tasks", "1", "--period", "10"], "1ms to 10s, not 10"),
+        ("busy", ["--tasks", "1", "--period", "0.5ms"], "1ms to 10s, not 0.5ms"),
+        ("busy", ["--tasks", "1", "--one-each"], "--one-each needs --vcpus"),
+        ("busy", ["--tasks", "1", "--beside", "g"], "belong together"),
     ],
 )
 def test_a_wrong_request_is_refused(spin: Spin, name: str, options: list[str], message: str) -> None:
     done = spin("run", name, *options, "--daemon")
     assert done.returncode != 0 and message in done.stderr
     assert not list(spin.directory.glob("*")) if spin.directory.exists() else True
+
+
+# ---- tasks that want a part of a CPU only
+
+
+def shown(spin: Spin, name: str) -> list[dict[str, int]]:
+    """What `show` says of every task of a load."""
+    lines = [line.split() for line in spin.bare("show").stdout.splitlines()]
+    return [
+        {key: int(value) for key, value in (word.split("=") for word in words[3:])}
+        for words in lines
+        if words[:2] == ["task", name]
+    ]
+
+
+def ran_pct(spin: Spin, name: str, seconds: float) -> float:
+    """The part of some time that the first task of a load ran for."""
+    first = shown(spin, name)[0]
+    time.sleep(seconds)
+    last = shown(spin, name)[0]
+    return 100 * (last["run_ns"] - first["run_ns"]) / (last["t_ns"] - first["t_ns"])
+
+
+def test_a_duty_is_kept_and_can_be_changed(spin: Spin) -> None:
+    """How exactly it is kept is tested in simulated time (test_pace): this machine may be busy."""
+    spin("run", "hog", "--tasks", "1", "--duty", "10", "--daemon")
+    assert 0 < ran_pct(spin, "hog", 1.0) < 15
+    assert spin("duty", "hog", "--duty", "0").returncode == 0
+    time.sleep(0.1)
+    assert ran_pct(spin, "hog", 0.3) < 1
+    assert spin("duty", "hog", "--duty", "100").returncode == 0
+    wait_until("it to work all the time", lambda: ran_pct(spin, "hog", 0.2) > 15)
+    assert shown(spin, "hog")[0]["duty_ppm"] == 1_000_000
+
+
+def test_a_duty_is_of_a_load_that_runs(spin: Spin) -> None:
+    spin.directory.mkdir()
+    assert spin("duty", "hog", "--duty", "10").returncode == 1
+    (spin.directory / "hog").write_bytes(b"")
+    assert spin("duty", "hog", "--duty", "10").returncode == 1
+
+
+def test_a_task_for_each_cpu(spin: Spin) -> None:
+    cpus = sorted(os.sched_getaffinity(0))
+    listed = ",".join(map(str, cpus))
+    spin("run", "hog", "--tasks", str(len(cpus)), "--vcpus", listed, "--one-each", "--duty", "1", "--daemon")
+    tids = [tid for _, tid, _, _ in spin.tasks("hog")]
+    assert [os.sched_getaffinity(tid) for tid in tids] == [{cpu} for cpu in cpus]
+
+
+def test_show_leaves_out_what_does_not_run(spin: Spin) -> None:
+    assert spin.bare("show").stdout == ""
+    spin("run", "hog", "--tasks", "2", "--duty", "1", "--daemon")
+    (spin.directory / "gone.pid").write_text("999999999\n")
+    lines = spin.bare("show").stdout.splitlines()
+    assert [line.split()[:3] for line in lines] == [["task", "hog", "0"], ["task", "hog", "1"]]
+
+
+def test_end_stops_all_and_lets_none_start_again(spin: Spin) -> None:
+    for name in ("one", "two"):
+        spin("run", name, "--tasks", "1", "--duty", "1", "--daemon")
+    pids = [spin.pid(name) for name in ("one", "two")]
+    assert spin.bare("end").returncode == 0
+    wait_until("all to end", lambda: not any(is_running(pid) for pid in pids), 5)
+    ended = spin.directory.with_name("load.ended")
+    assert not spin.directory.exists() and list(ended.iterdir()) == []
+    assert spin.bare("end").returncode == 0
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A tree with a domain in a control group, as libvirt has it without systemd."""
+    root = tmp_path / "root"
+    files = {
+        "proc/mounts": "cgroup2 /cg cgroup2 rw 0 0\n",
+        "run/libvirt/qemu/lab-a-g1.pid": "77\n",
+        "proc/77/task/77/cgroup": "4:cpu:/old\n0::/machine/g1/emulator\n",
+        "cg/machine/lab-a-hog/cpu.weight": "100\n",
+        "cg/machine/lab-a-hog/cgroup.procs": "",
+    }
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def beside(machine: Path, domain: str = "lab-a-g1") -> list[str]:
+    group = ["--beside", domain, "--group", "lab-a-hog", "--weight", "300"]
+    return ["--tasks", "1", "--duty", "1", "--root", str(machine), *group, "--daemon"]
+
+
+@pytest.mark.parametrize("below", ["machine/g1/emulator", "machine/g1/libvirt/emulator", "machine/g1"])
+def test_a_hog_has_a_group_beside_the_domains(spin: Spin, machine: Path, below: str) -> None:
+    (machine / "proc/77/task/77/cgroup").write_text(f"0::/{below}\n")
+    spin.directory.mkdir()
+    done = spin("run", "hog", *beside(machine))
+    assert done.returncode == 0, done.stderr
+    group = machine / "cg/machine/lab-a-hog"
+    assert (group / "cpu.weight").read_text() == "300\n"
+    assert (group / "cgroup.procs").read_text() == f"{spin.pid('hog')}\n"
+    for path in group.iterdir():  # the kernel's files go with the directory
+        path.unlink()
+    assert spin("stop", "hog").returncode == 0
+    assert not group.exists() and list(spin.directory.iterdir()) == []
+
+
+def test_a_hog_beside_no_domain_leaves_nothing(spin: Spin, machine: Path) -> None:
+    spin.directory.mkdir()
+    done = spin("run", "hog", *beside(machine, "lab-a-g2"))
+    assert done.returncode == 1 and "lab-a-g2" in done.stderr
+    assert list(spin.directory.iterdir()) == []
+
+
+def test_a_hog_whose_directory_is_gone_does_not_start(spin: Spin, machine: Path) -> None:
+    done = spin("run", "hog", *beside(machine))
+    assert done.returncode == 1 and not spin.directory.exists()
+
+
+def test_what_is_left_of_a_killed_hog_is_cleared_by_end(spin: Spin, machine: Path) -> None:
+    spin.directory.mkdir()
+    spin("run", "hog", *beside(machine))
+    os.kill(spin.pid("hog"), 9)
+    group = machine / "cg/machine/lab-a-hog"
+    for path in group.iterdir():
+        path.unlink()
+    wait_until("its end", lambda: spin.bare("show").stdout == "")
+    assert spin.bare("end").returncode == 0
+    assert not group.exists()
