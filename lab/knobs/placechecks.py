@@ -28,7 +28,7 @@ def _check_kind(knob: Knob, place: Backend) -> Iterator[tuple[str, str]]:
     wanted = _TYPES.get(place.kind)
     if wanted is not None and knob.kind != wanted:
         yield "kind", f"{place.kind} keeps a {wanted}; {knob.name!r} is {knob.kind}"
-    if knob.scope == "host" and place.kind in ("cmdline", "cgroup"):
+    if knob.scope == "host" and place.kind in ("cmdline", "cgroup", "domain_cgroup"):
         yield "kind", f"{place.kind} is for knobs of a guest; {knob.name!r} is the host's"
 
 

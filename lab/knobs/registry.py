@@ -148,12 +148,15 @@ class _Builder:
         place = _backend(knob, generation, said)
         others = self.backends.setdefault(knob.name, [])
         yield from (Finding((*loc, key), message) for key, message in check_place(knob, place))
-        if others and (others[0].kind == "cgroup") != (place.kind == "cgroup"):
-            message = (
-                f"knob {knob.name!r} is kept in {others[0].kind}: a vCPU's control group and a guest's own "
-            )
+        if others and _side(others[0]) != _side(place):
+            message = f"knob {knob.name!r} is kept in {others[0].kind}: a control group on the host and a guest's own "
             yield Finding((*loc, "kind"), message + "place cannot stand for each other")
         others.append(place)
+
+
+def _side(place: Backend) -> str:
+    """Where a place is written: in the guest, or on the host, for each vCPU or for the whole guest."""
+    return place.kind if place.kind in ("cgroup", "domain_cgroup") else "guest"
 
 
 def _if_misspelt(name: str, known: Iterable[str]) -> str:

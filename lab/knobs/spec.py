@@ -39,6 +39,7 @@ _PATHS: dict[BackendKind, tuple[str, str]] = {
     "module": (r"[\w-]+", "a module's name such as steal_governor"),
     "sched_feature": (r"[A-Z][A-Z0-9_]*", "a feature's name such as WAKEUP_PREEMPTION"),
     "cgroup": (r"[\w-]+(\.[\w-]+)+", "a file of a control group such as cpu.max"),
+    "domain_cgroup": (r"[\w-]+(\.[\w-]+)+", "a file of a control group such as cpu.weight"),
     "cpu_online": (r"", "nothing: CPUs have one way to be online"),
     "isolated_partition": (r"[\w.-]+", "the name of the partition to make, such as lab-isolated"),
     "cmdline": (r"[^\s=\"]+", "a parameter's name such as nohz_full"),

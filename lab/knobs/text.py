@@ -104,6 +104,7 @@ def _where(place: Backend) -> str:
         "module": f"whether the module {place.path} is loaded",
         "sched_feature": f"scheduler feature {place.path}",
         "cgroup": f"{place.path} of the control group of each vCPU, on the host",
+        "domain_cgroup": f"{place.path} of the control group of the guest, on the host",
         "cpu_online": "CPU hotplug: which CPUs are online",
         "isolated_partition": f"isolated partition {place.path} of cgroup v2",
         "cmdline": f"kernel command line, {place.path}=: the guest is started anew",

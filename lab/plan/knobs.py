@@ -163,7 +163,10 @@ def value_of(candidate: KnobCandidate, raw: str) -> str:
 def _for_each_vcpu(
     setting: KnobSetting, owner: Owner, vcpus: Sequence[int] | None
 ) -> tuple[KnobSetting, ...]:
-    """A control group is a vCPU's, and on the host: one write for each. Other settings stay one."""
+    """A control group is on the host, and the guest's, or a vCPU's: one write for each. Other settings stay one."""
+    if setting.candidates[0].kind == "domain_cgroup" and vcpus is None:
+        candidates = tuple(replace(one, path=f"{owner.domain}/{one.path}") for one in setting.candidates)
+        return (replace(setting, node=HOST_SCOPE, guest=owner.name, candidates=candidates),)
     if setting.candidates[0].kind != "cgroup":
         if vcpus is not None:
             raise InputError(f"knob {setting.knob} is not kept for each vCPU")

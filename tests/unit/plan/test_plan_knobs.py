@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from planning import plan
 
-from lab.errors import InputError
+from lab.errors import InputError, TopologyError
 from lab.knobs.load import shipped_registry
 from lab.plan.knobs import (
     HOST,
@@ -170,3 +170,17 @@ def test_a_plan_has_what_its_topology_defined_and_nothing_shipped() -> None:
 def test_a_plan_without_own_knobs_has_none() -> None:
     made = plan("nodes: [{name: a}]\n")
     assert (made.registry.knobs, made.registry.backends) == ({}, {})
+
+
+def test_a_guests_weight_is_one_write_on_the_host() -> None:
+    made = plan("nodes: [{name: g, vcpus: 2}]\nknobs: [{knob: guest.weight, value: 300}]\n")
+    (setting,) = made.knobs
+    assert (setting.node, setting.guest, setting.value) == (HOST_SCOPE, "g", "300")
+    assert [(one.kind, one.path, one.raw) for one in setting.candidates] == [
+        ("domain_cgroup", "lab-unit0-g/cpu.weight", "300")
+    ]
+
+
+def test_a_guests_weight_is_not_kept_for_a_vcpu() -> None:
+    with pytest.raises(TopologyError, match="vcpus"):
+        plan("nodes: [{name: g, vcpus: 2}]\nknobs: [{knob: guest.weight, value: 300, vcpus: '1'}]\n")
