@@ -26,8 +26,8 @@ KnobKind = Literal["bool", "integer", "cpulist", "text"]
 #: `sched_feature`       a NAME of debugfs sched/features
 #: `cgroup`              a file of a vCPU's control group on the host, such as cpu.max (a candidate in a plan says
 #:                       whose: DOMAIN/vcpuN/cpu.max)
-#: `domain_cgroup`       a file of the control group of a whole guest on the host, such as cpu.weight (a candidate in a
-#:                       plan says whose: DOMAIN/cpu.weight)
+#: `domain_cgroup`       a file of the control group of a whole guest on the host, such as cpu.weight (in a plan:
+#:                       DOMAIN/cpu.weight)
 #: `cpu_online`          empty; the value is the cpulist of CPUs that are online
 #: `isolated_partition`  the name of a cgroup v2 partition that takes the CPUs of the value
 #: `cmdline`             a parameter of the kernel's command line: the guest is started anew

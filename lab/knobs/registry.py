@@ -149,8 +149,11 @@ class _Builder:
         others = self.backends.setdefault(knob.name, [])
         yield from (Finding((*loc, key), message) for key, message in check_place(knob, place))
         if others and _side(others[0]) != _side(place):
-            message = f"knob {knob.name!r} is kept in {others[0].kind}: a control group on the host and a guest's own "
-            yield Finding((*loc, "kind"), message + "place cannot stand for each other")
+            message = (
+                f"knob {knob.name!r} is kept in {others[0].kind}: a control group on the host and a guest's "
+                "own place cannot stand for each other"
+            )
+            yield Finding((*loc, "kind"), message)
         others.append(place)
 
 
