@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lab.plan.labplan import ExpectationPlan
 from lab.plan.selection import matching
 from lab.topology.governspec import GOVERNOR_LIMITS, DecisionsExpectation, GovernorExpectation
 from lab.topology.model import Topology
 from lab.topology.spec import (
+    EXPECTATION_KINDS,
     AgreementExpectation,
     ExpectationSpec,
     FoldEffectExpectation,
@@ -23,6 +26,13 @@ Targets = tuple[tuple[str, int], ...]
 
 def plan_expectation(topology: Topology, spec: ExpectationSpec) -> ExpectationPlan:
     """One expectation of `topology`: its globs become the vCPUs or nodes they mean."""
+    plan = _plan_expectation(topology, spec)
+    said = (getattr(spec, kind) for kind in EXPECTATION_KINDS)
+    arm = next((arm for one in said if (arm := getattr(one, "arm", None)) is not None), None)
+    return plan if arm is None else replace(plan, arm=arm, text=f"{arm}: {plan.text}")
+
+
+def _plan_expectation(topology: Topology, spec: ExpectationSpec) -> ExpectationPlan:
     if spec.steal is not None:
         return _steal(topology, spec.steal)
     if spec.agreement is not None:

@@ -88,7 +88,11 @@ def plan_watch(topology: Topology, registry: Registry) -> tuple[WatchPlan, ...]:
 
 
 def _governs(topology: Topology) -> bool:
-    settings = [*topology.knobs, *(knob for phase in topology.phases for knob in phase.set)]
+    settings = [
+        *topology.knobs,
+        *(knob for phase in topology.phases for knob in phase.set),
+        *(knob for arm in topology.arms for knob in arm.set),
+    ]
     return any(one.knob == KERNEL_GOVERNOR for one in settings) or any(
         phase.govern for phase in topology.phases
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
-from lab.plan.cmdline import cmdline_parameters, restarted_nodes
+from lab.plan.arms import template_phases
+from lab.plan.armtext import render_arms, render_order, render_time
 from lab.plan.governing import render_govern
-from lab.plan.labplan import HOST_SCOPE, KnobSetting, LabPlan, LoadPlan, NodePlan, PhasePlan
+from lab.plan.knobtext import render_folds, render_knobs
+from lab.plan.labplan import LabPlan, LoadPlan, NodePlan, PhasePlan
+from lab.plan.restarts import plan_restarts, render_restart
 from lab.units import format_cpulist, format_seconds
 
 
@@ -22,9 +24,8 @@ def _lines(plan: LabPlan) -> Iterator[str]:
     yield from _header(plan)
     yield from _vcpu_table(plan.nodes)
     yield from _section("load", (f"{name}: {text}" for name, text in _loads(plan.loads).items()))
-    yield from _section("knobs before the first phase", _knobs(plan.knobs))
-    phases = zip(plan.phases, _restarts(plan), strict=True)
-    yield from _section("phases", (line for phase, restarts in phases for line in _phase(phase, restarts)))
+    yield from _section("knobs before the first phase", render_knobs(plan.knobs))
+    yield from _phases(plan)
     yield from _section("expected", (expectation.text for expectation in plan.expectations))
     yield from _section("needed", (f"{artifact.name}: {artifact.detail}" for artifact in plan.artifacts))
 
@@ -80,6 +81,20 @@ def _load_text(load: LoadPlan, guests: int) -> str:
     return f"{_count(load.tasks, f'{load.kind} task')} {where} in {_count(guests, 'guest')}"
 
 
+def _phases(plan: LabPlan) -> Iterator[str]:
+    """Every phase; where arms are compared, those of the topology, then arms and the order of all of it."""
+    if plan.comparison is None:
+        restarts = (tuple(map(render_restart, each)) for each in plan_restarts(plan))
+        phases = zip(plan.phases, restarts, strict=True)
+        yield from _section("phases", (line for phase, anew in phases for line in _phase(phase, anew)))
+        return
+    lines = (line for phase in template_phases(plan) for line in _phase(phase, ()))
+    yield from _section("phases, of every arm in every repeat", lines)
+    yield from _section("arms", render_arms(plan, plan.comparison))
+    yield from _section("repeats", render_order(plan, plan.comparison))
+    yield from _section("time", render_time(plan))
+
+
 def _phase(phase: PhasePlan, restarts: Sequence[str]) -> Iterator[str]:
     duration, settle = format_seconds(phase.duration_ns), format_seconds(phase.settle_ns)
     longest = "at most " if phase.until else ""
@@ -87,43 +102,13 @@ def _phase(phase: PhasePlan, restarts: Sequence[str]) -> Iterator[str]:
     for verb, loads in (("start", phase.start), ("stop", phase.stop), ("until the end of", phase.until)):
         if loads:
             yield f"  {verb} {', '.join(loads)}"
-    for line in (*_knobs(phase.knobs), *restarts, *_folds(phase.knobs), *map(render_govern, phase.govern)):
+    for line in (
+        *render_knobs(phase.knobs),
+        *restarts,
+        *render_folds(phase.knobs),
+        *map(render_govern, phase.govern),
+    ):
         yield f"  {line}"
-
-
-def _knobs(knobs: Sequence[KnobSetting]) -> Iterator[str]:
-    """One line for each; what is written for many vCPUs alike is told once."""
-    for setting in dict.fromkeys(replace(one, candidates=()) for one in knobs if one.fold is None):
-        known = " if its kernel has it" if setting.optional else ""
-        whose = setting.guest or ("the host" if setting.node == HOST_SCOPE else setting.node)
-        yield f"set {setting.knob} of {whose} to {setting.value or 'nothing'}{known}"
-
-
-def _folds(knobs: Sequence[KnobSetting]) -> Iterator[str]:
-    """Folds, each told once however many writes it takes."""
-    folds: dict[tuple[str | None, tuple[int, ...], str | None], list[KnobSetting]] = {}
-    for setting in knobs:
-        if setting.fold is not None:
-            folds.setdefault((setting.fold_node, setting.fold_vcpus, setting.fold), []).append(setting)
-    for (node, vcpus, mechanism), settings in folds.items():
-        what = f"fold vCPU {format_cpulist(vcpus)} of {node}" if vcpus else f"unfold all of {node}"
-        values = dict.fromkeys(one.value or "nothing" for one in settings)
-        known = ", if its kernel has it" if settings[0].optional else ""
-        yield f"{what} by {mechanism}: {settings[0].knob} {', '.join(values)}{known}"
-
-
-def _restarts(plan: LabPlan) -> Iterator[tuple[str, ...]]:
-    """For each phase a line for every guest whose command line changes then."""
-    lines = {node.name: cmdline_parameters(plan.knobs, node.name) for node in plan.nodes}
-    for phase in plan.phases:
-        told = []
-        for node in restarted_nodes(phase.knobs):
-            wanted = cmdline_parameters(phase.knobs, node)
-            changed = [name for name, raw in wanted.items() if lines[node].get(name, "") != raw]
-            lines[node].update(wanted)
-            if changed:
-                told.append(f"{node} is started anew, with another {', '.join(changed)} on its command line")
-        yield tuple(told)
 
 
 def _count(number: int, noun: str) -> str:

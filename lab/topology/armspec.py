@@ -13,7 +13,7 @@ from lab.topology.changespec import FoldSpec, KnobSetSpec
 #: The name of the arm that `aa` adds, equal to the baseline.
 AA_ARM = "aa"
 #: Smallest change of interest and confidence where nothing is said.
-DEFAULT_SMALLEST_CHANGE_PCT, DEFAULT_CONFIDENCE_PCT = 5.0, 95.0
+DEFAULT_SMALLEST_CHANGE_PCT, DEFAULT_CONFIDENCE_PCT = 6.0, 95.0
 MAX_REPEATS, MAX_WARMUP = 1000, 100
 
 

@@ -30,7 +30,7 @@ def test_what_is_not_said_of_repeats_has_defaults(topology: Callable[[str], Topo
     repeats = topology(BODY).repeats
     assert (repeats.count, repeats.warmup, repeats.order, repeats.seed) == (10, 1, "random", 1)
     assert (repeats.baseline, repeats.aa) == (None, False)
-    assert (repeats.smallest_change, repeats.confidence) == (5.0, 95.0)
+    assert (repeats.smallest_change, repeats.confidence) == (6.0, 95.0)
 
 
 def test_changes_of_an_arm_come_before_those_of_the_first_phase(topology: Callable[[str], Topology]) -> None:
