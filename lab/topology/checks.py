@@ -9,6 +9,13 @@ from typing import Any
 from lab.knobs.model import Registry
 from lab.strictyaml.findings import Finding, Loc, unknown
 from lab.topology.armchecks import check_arms, is_about, merge_findings, variants
+from lab.topology.contentionchecks import (
+    check_contention,
+    check_hogs,
+    check_prediction_expected,
+    scheduled_names,
+)
+from lab.topology.contentionspec import PredictionExpectation
 from lab.topology.foldchecks import check_folds
 from lab.topology.governchecks import check_governor_expected, check_governors, check_watch
 from lab.topology.governspec import DecisionsExpectation, GovernorExpectation
@@ -96,7 +103,7 @@ def _running_loads(phases: Sequence[PhaseSpec]) -> dict[str, set[str]]:
     by_phase: dict[str, set[str]] = {}
     for phase in phases:
         running = (running - set(phase.stop)) | set(phase.start)
-        by_phase[phase.name] = running
+        by_phase[phase.name] = running = running | scheduled_names(phase)
         running = running - set(phase.until)
     return by_phase
 
@@ -130,6 +137,7 @@ def _check_loads(checker: _Checker) -> Iterator[Finding]:
     for index, load in enumerate(loads):
         yield from checker.glob(load.nodes, ("load", index, "nodes"))
         yield from checker.vcpus(load.nodes, load.vcpus, ("load", index, "vcpus"))
+    yield from check_hogs(checker.spec)
 
 
 def _check_phases(checker: _Checker) -> Iterator[Finding]:
@@ -149,6 +157,7 @@ def _check_phases(checker: _Checker) -> Iterator[Finding]:
             yield from checker.glob(govern.nodes, (*loc, "govern", place, "nodes"))
     yield from check_folds(spec.phases, checker.nodes)
     yield from check_governors(spec, checker.nodes)
+    yield from check_contention(spec, checker.nodes)
 
 
 def _check_measure(checker: _Checker) -> Iterator[Finding]:
@@ -228,6 +237,13 @@ def _governor(
     yield from check_governor_expected(checker.spec, expect, checker.nodes, loc)
 
 
+def _prediction(checker: _Checker, expect: PredictionExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.glob(expect.nodes, (*loc, "nodes"))
+    yield from checker.phase(expect.phase, (*loc, "phase"))
+    yield from checker.percentages({"max": expect.max}, loc)
+    yield from check_prediction_expected(checker.spec, expect, loc)
+
+
 _EXPECTATIONS: dict[str, Callable[[_Checker, Any, Loc], Iterator[Finding]]] = {
     "steal": _steal,
     "agreement": _agreement,
@@ -239,6 +255,7 @@ _EXPECTATIONS: dict[str, Callable[[_Checker, Any, Loc], Iterator[Finding]]] = {
     "preemptions": _preemptions,
     "governor": _governor,
     "decisions_match": _governor,
+    "prediction": _prediction,
 }
 
 

@@ -129,6 +129,7 @@ def _topology(spec: TopologySpec, registry: Registry, kinds: Catalogue, text: st
         load_kinds=kinds,
         knobs=spec.knobs,
         loads=spec.load,
+        hogs=spec.hogs,
         phases=spec.phases,
         measure=spec.measure,
         expectations=spec.expect,

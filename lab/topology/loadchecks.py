@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from lab.knobs.model import Registry
 from lab.strictyaml.findings import Finding, Loc, unknown
+from lab.topology.contentionchecks import scheduled_names
 from lab.topology.resolve import NodeTable
 from lab.topology.spec import KnobSetSpec, PhaseSpec, TopologySpec
 
@@ -31,18 +32,22 @@ class _Restart:
 def check_loads_over_phases(spec: TopologySpec, nodes: NodeTable, registry: Registry) -> Iterator[Finding]:
     """Everything wrong with `start`, `stop` and `until` of the phases; in one phase stops come before starts."""
     loads = {load.name: {name for name, _ in nodes.matching(load.nodes)} for load in spec.load}
+    loads |= {hog.name: set() for hog in spec.hogs}
     running: set[str] = set()
+    perhaps: set[str] = set()  # what a schedule starts and stops may do either afterwards
     for index, phase in enumerate(spec.phases):
         loc: Loc = ("phases", index)
         restarts = list(_restarts(phase, nodes, registry, loc))
-        yield from _stops(phase, loads, running, loc)
+        yield from _stops(phase, loads, running | perhaps, loc)
+        perhaps -= set(phase.stop)
         running -= set(phase.stop)
         ended = {name: one for one in restarts for name in running if one.node in loads.get(name, ())}
         for name, one in ended.items():
             if name not in phase.start:
                 yield _silently_ended(name, one, phase)
-        yield from _starts(phase, loads, running - ended.keys(), loc)
+        yield from _starts(phase, loads, running - ended.keys() - perhaps, loc)
         running |= set(phase.start)
+        perhaps = (perhaps - set(phase.start)) | scheduled_names(phase)
         yield from _waits(phase, loads, running, loc)
         running -= set(phase.until)
 

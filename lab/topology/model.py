@@ -11,6 +11,7 @@ from lab.loads.catalogue import shipped_loads
 from lab.loads.model import Catalogue
 from lab.topology.armspec import ArmSpec, RepeatsSpec
 from lab.topology.atoms import PinningPolicy
+from lab.topology.contentionspec import HogSpec
 from lab.topology.spec import (
     CpuTopologySpec,
     ExpectationSpec,
@@ -66,3 +67,4 @@ class Topology:
     arms: tuple[ArmSpec, ...] = ()
     repeats: RepeatsSpec = field(default_factory=RepeatsSpec)
     load_kinds: Catalogue = field(default_factory=shipped_loads)
+    hogs: tuple[HogSpec, ...] = ()

@@ -133,15 +133,16 @@ def _check_pinning(spec: TopologySpec, entry: Entry) -> Iterator[Finding]:
         message = f"pinning lists {len(pinning)} vCPUs, but {entry.node.name} has {entry.node.vcpus}"
         yield Finding(loc, message, needs=(("nodes", entry.index), ("defaults",)))
     for vcpu, pcpus in enumerate(pinning):
-        for message in _pcpus_outside(spec, pcpus):
+        for message in pcpus_outside(spec, pcpus):
             yield Finding((*loc, vcpu), message, needs=(loc, ("host",)))
 
 
-def _pcpus_outside(spec: TopologySpec, pcpus: tuple[int, ...]) -> Iterator[str]:
+def pcpus_outside(spec: TopologySpec, pcpus: tuple[int, ...], who: str = "vCPUs") -> Iterator[str]:
+    """What is wrong with taking `pcpus` for contention."""
     allowed, housekeeping = spec.host.pcpus, spec.host.housekeeping or ()
     for pcpu in pcpus:
         if pcpu in housekeeping:
-            yield f"pCPU {pcpu} is for housekeeping (host.housekeeping), not for vCPUs"
+            yield f"pCPU {pcpu} is for housekeeping (host.housekeeping), not for {who}"
         elif allowed is not None and pcpu not in allowed:
             yield f"pCPU {pcpu} is not one of host.pcpus"
 

@@ -33,6 +33,12 @@ from lab.topology.atoms import (
 from lab.topology.atoms import FoldMechanism as FoldMechanism
 from lab.topology.changespec import FoldSpec as FoldSpec
 from lab.topology.changespec import KnobSetSpec as KnobSetSpec
+from lab.topology.contentionspec import (
+    HogSpec,
+    PhaseContentionSpec,
+    PredictionExpectation,
+    ScheduleSpec,
+)
 from lab.topology.governspec import DecisionsExpectation, GovernorExpectation, GovernSpec
 from lab.topology.loadspec import LoadSpec as LoadSpec
 
@@ -122,10 +128,10 @@ class NodeFields(Spec):
     kernel: str | None = Field(None, description="name out of `kernels`; default: the only one")
     pinning: PinningPolicy | tuple[Cpulist, ...] | None = Field(
         None,
-        description="spread: vCPU i of every guest on pCPU i (modulo); shift: vCPU i of the k-th guest so pinned on "
-        "pCPU i + k; stack: all vCPUs of a guest on one pCPU, guests in turn; smt-stack: all vCPUs of a guest on the "
-        "siblings of one core, guests in turn; numa-split: the vCPUs of each of the guest's NUMA cells on a NUMA "
-        "node of the host of their own; or one cpulist per vCPU",
+        description="spread: vCPU i of every guest on pCPU i (modulo); shift: vCPU i of the k-th guest so pinned "
+        "on pCPU i + k; stack: all vCPUs of a guest on one pCPU, guests in turn; smt-stack: all vCPUs of a guest "
+        "on the siblings of one core, guests in turn; numa-split: the vCPUs of each of the guest's NUMA cells on "
+        "a NUMA node of the host of their own; or one cpulist per vCPU",
     )
     topology: CpuTopologySpec | None = None
     numa: tuple[NumaCellSpec, ...] | None = None
@@ -163,8 +169,16 @@ class PhaseSpec(Spec):
         description="governors while the phase settles and is measured; what they folded stays for the next "
         "phase if that has one for the node, too",
     )
-    start: tuple[str, ...] = Field((), description="loads started at the start of the phase")
-    stop: tuple[str, ...] = Field((), description="loads stopped at the start of the phase")
+    contention: tuple[PhaseContentionSpec, ...] = Field(
+        (),
+        description="weights, quotas and pins of guests and duties of hogs changed at the start of the phase; they "
+        "stay so, and what the schedule of a phase changes does, too",
+    )
+    start: tuple[str, ...] = Field((), description="loads and hogs started at the start of the phase")
+    stop: tuple[str, ...] = Field((), description="loads and hogs stopped at the start of the phase")
+    schedule: tuple[ScheduleSpec, ...] = Field(
+        (), description="changes of contention while the phase is measured"
+    )
     until: tuple[str, ...] = Field(
         (),
         description="the window ends when these loads have ended, after `duration` at the latest; those of them "
@@ -260,6 +274,7 @@ EXPECTATION_KINDS = (
     "preemptions",
     "governor",
     "decisions_match",
+    "prediction",
 )
 
 
@@ -276,6 +291,7 @@ class ExpectationSpec(Spec):
     preemptions: PreemptionExpectation | None = None
     governor: GovernorExpectation | None = None
     decisions_match: DecisionsExpectation | None = None
+    prediction: PredictionExpectation | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> ExpectationSpec:
@@ -329,6 +345,7 @@ class TopologySpec(Spec):
         default_factory=dict, description="kinds of loads of one's own, by name"
     )
     load: tuple[LoadSpec, ...] = ()
+    hogs: tuple[HogSpec, ...] = Field((), description="busy threads on the host, beside the guests")
     phases: tuple[PhaseSpec, ...] = ()
     arms: tuple[ArmSpec, ...] = Field(
         (),
