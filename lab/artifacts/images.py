@@ -50,7 +50,13 @@ def ensure_image(workshop: Workshop, kind: ImageKind) -> RootImage:
 
 
 def _program(probe: Probe, name: str) -> Path:
-    programs = {"pvprobe": probe.pvprobe, "pvspin": probe.pvspin, "pvknob": probe.pvknob}
+    programs = {
+        "pvprobe": probe.pvprobe,
+        "pvspin": probe.pvspin,
+        "pvknob": probe.pvknob,
+        "pvload": probe.pvload,
+        "pvlock": probe.pvlock,
+    }
     if name not in programs:
         raise BuildFailed(f"a recipe wants the program {name}; there are {', '.join(programs)}")
     return programs[name]

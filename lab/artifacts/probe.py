@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The project's own small static programs: the probe, the CPU load, what drives knobs, and init."""
+"""The project's own small static programs: the probe, loads and what runs them, what drives knobs, and init."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.errors import BuildFailed, CommandFailed
 
 _TIMEOUT_S = 300
 #: Directories below `images` with a Makefile that puts programs into $(OUT), and what they are to make.
-_SOURCES = {"probe": ("pvprobe", "pvspin", "pvknob"), "guest/init": ("init",)}
+_SOURCES = {"probe": ("pvprobe", "pvspin", "pvknob", "pvload", "pvlock"), "guest/init": ("init",)}
 
 _COMPILED = (".c", ".h")
 
@@ -24,6 +24,8 @@ class Probe:
     pvprobe: Path
     pvspin: Path
     pvknob: Path
+    pvload: Path
+    pvlock: Path
     init: Path
 
 
@@ -33,7 +35,7 @@ def ensure_probe(workshop: Workshop) -> Probe:
     sources = {name: _source_digests(workshop.images_dir / name) for name in _SOURCES}
     inputs = {"compiler": compiler.split(), "sources": sources}
     entry = workshop.cache.ensure("probe", inputs, lambda directory: _compile(workshop, directory))
-    return Probe(entry / "pvprobe", entry / "pvspin", entry / "pvknob", entry / "init")
+    return Probe(*(entry / program for programs in _SOURCES.values() for program in programs))
 
 
 def _source_digests(directory: Path) -> dict[str, str]:
