@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from lab.measure.windows import (
     DISAGREEMENT_PREFIX,
     Folding,
+    LoadResult,
     Measurements,
     PhaseWindow,
     TaskWindow,
@@ -34,6 +35,9 @@ class Evidence:
         self._tasks: defaultdict[tuple[str, str], list[TaskWindow]] = defaultdict(list)
         for task in measurements.tasks:
             self._tasks[task.load, task.phase].append(task)
+        self._load_results: defaultdict[str, list[LoadResult]] = defaultdict(list)
+        for result in measurements.load_results:
+            self._load_results[result.phase].append(result)
         self._affinities = {(one.node, one.load, one.task): one.affinities for one in measurements.affinities}
 
     def planned_vcpus(self, node: str) -> tuple[int, ...]:
@@ -51,6 +55,10 @@ class Evidence:
     def tasks(self, load: str, phase: str) -> tuple[TaskWindow, ...]:
         """The windows of all tasks of `load` in `phase`, in the order in which they were measured."""
         return tuple(self._tasks.get((load, phase), ()))
+
+    def load_results(self, phase: str) -> tuple[LoadResult, ...]:
+        """What loads that ended in `phase` came to, on all nodes."""
+        return tuple(self._load_results.get(phase, ()))
 
     def first_affinity(self, node: str, load: str, task: int) -> str | None:
         """The affinity (cpulist text) that a task was first seen with; None where it was never seen."""

@@ -63,11 +63,11 @@ def heading(columns: Sequence[Column], indent: int = 2) -> str:
     return row([column.heading for column in columns], columns, indent)
 
 
-def wrap(text: str, indent: int = 0, hang: int | None = None) -> list[str]:
-    """`text` in lines of at most WIDTH columns; those after the first are indented by `hang`."""
+def wrap(text: str, indent: int = 0, hang: int | None = None, width: int = WIDTH) -> list[str]:
+    """`text` in lines of at most `width` columns; those after the first are indented by `hang`."""
     first, rest = " " * indent, " " * (indent + 2 if hang is None else hang)
     return textwrap.wrap(
-        plain(text), WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+        plain(text), width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
     )
 
 

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Arms of one recording, compared with the baseline: each phase of the topology, metric by metric.
+
+Repeats are interleaved, so what the machine did meanwhile is shared by all arms of one repeat: arms are
+compared pair by pair, over the repeats that count in both. Where too few do, all values of either are
+compared without pairs.
+
+With A/A, a second arm that is equal to the baseline, the lab's own noise is known. A change is claimed only
+where it is larger than what that arm leaves open: the far end of its own interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from lab.judge.evidence import Evidence, join_reasons
+from lab.judge.metrics import MetricValue, collect_metrics
+from lab.plan.labplan import ComparisonPlan, PhasePlan
+from lab.stats.change import Samples, Scale
+from lab.stats.compare import Better, Change, Comparison, Question, Rule, compare
+from lab.stats.defaults import FEWEST
+from lab.stats.summary import Summary, summarize
+
+#: Verdicts that say that something is different.
+CLAIMS = (Change.IMPROVED, Change.REGRESSED, Change.CHANGED)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of one phase of the topology."""
+
+    phase: str
+    name: str
+    unit: str
+    better: Better
+
+    @property
+    def scale(self) -> Scale:
+        """Shares of time are compared in points: from 0.5 % to 1 % of steal is no doubling that anybody
+        minds."""
+        return "points" if self.unit == "%" else "percent"
+
+
+@dataclass
+class Sample:
+    """What one arm has of one metric: values by repeat, and why others were left out, by repeat."""
+
+    values: dict[int, float] = field(default_factory=dict)
+    left_out: dict[int, str] = field(default_factory=dict)
+
+    def summary(self) -> Summary:
+        """All values that count."""
+        return summarize(list(self.values.values()))
+
+
+@dataclass(frozen=True)
+class ArmComparison:
+    """One arm against the baseline in one metric. `left_out` are repeats of either that do not count, with
+    reasons."""
+
+    metric: Metric
+    arm: str
+    comparison: Comparison
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ArmsReport:
+    """Everything that is compared in a recording.
+
+    `comparisons` are in the order of phases, then metrics, then arms; `aa` are those of the A/A arm, which
+    are a family of their own and no claim. `baselines` are what the baseline came to, over all of its repeats
+    that count.
+    """
+
+    plan: ComparisonPlan
+    comparisons: tuple[ArmComparison, ...]
+    aa: tuple[ArmComparison, ...]
+    baselines: Mapping[Metric, Sample]
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What is compared, in order."""
+        return tuple(self.baselines)
+
+    def of(self, metric: Metric) -> tuple[ArmComparison, ...]:
+        """The arms in one metric, that of A/A last."""
+        return tuple(one for one in (*self.comparisons, *self.aa) if one.metric == metric)
+
+    def find(self, phase: str, metric: str, arm: str) -> ArmComparison | None:
+        """One of them; None where the phase has no such metric in that arm, or in the baseline."""
+        wanted = (phase, metric, arm)
+        every = (*self.comparisons, *self.aa)
+        return next((one for one in every if (one.metric.phase, one.metric.name, one.arm) == wanted), None)
+
+
+def rule_of(plan: ComparisonPlan) -> Rule:
+    """When a change counts, as the topology says."""
+    return Rule(plan.smallest_change_pct, plan.confidence_pct, plan.seed)
+
+
+def compare_arms(evidence: Evidence) -> ArmsReport | None:
+    """All arms against the baseline; None where the plan compares nothing.
+
+    Warm-up repeats do not count, and neither does what is doubted: it is left out and told.
+    """
+    plan = evidence.plan.comparison
+    if plan is None:
+        return None
+    samples = collect_samples(evidence)
+    metrics = list(dict.fromkeys(metric for metric, arm in samples if arm == plan.baseline))
+    others = [arm for arm in plan.arms if arm not in (plan.baseline, plan.aa_arm)]
+    aa = _compare(plan, samples, metrics, [] if plan.aa_arm is None else [plan.aa_arm])
+    found = _compare(plan, samples, metrics, others)
+    return ArmsReport(
+        plan=plan,
+        comparisons=tuple(_above_noise(one, aa) for one in found),
+        aa=aa,
+        baselines={metric: samples[metric, plan.baseline] for metric in metrics},
+    )
+
+
+def _compare(
+    plan: ComparisonPlan,
+    samples: Mapping[tuple[Metric, str], Sample],
+    metrics: Iterable[Metric],
+    arms: Iterable[str],
+) -> tuple[ArmComparison, ...]:
+    places = [(metric, arm) for metric in metrics for arm in arms if (metric, arm) in samples]
+    pairs = [(samples[metric, plan.baseline], samples[metric, arm]) for metric, arm in places]
+    questions = [
+        Question(samples_of(*pair, metric.scale), metric.better)
+        for (metric, _), pair in zip(places, pairs, strict=True)
+    ]
+    return tuple(
+        ArmComparison(metric, arm, done, tuple(_left_out(plan.baseline, arm, *pair)))
+        for (metric, arm), pair, done in zip(places, pairs, compare(questions, rule_of(plan)), strict=True)
+    )
+
+
+def samples_of(baseline: Sample, other: Sample, scale: Scale) -> Samples:
+    """Pairs of the repeats that both have; without pairs where that would leave too few, and there are
+    more."""
+    common = [repeat for repeat in baseline.values if repeat in other.values]
+    every = (tuple(baseline.values.values()), tuple(other.values.values()))
+    if len(common) < FEWEST <= min(map(len, every)):
+        return Samples(*every, scale=scale)
+    return Samples(
+        tuple(baseline.values[repeat] for repeat in common),
+        tuple(other.values[repeat] for repeat in common),
+        paired=True,
+        scale=scale,
+    )
+
+
+def _left_out(baseline: str, arm: str, first: Sample, second: Sample) -> Iterator[str]:
+    for name, sample in ((baseline, first), (arm, second)):
+        for repeat, reason in sorted(sample.left_out.items()):
+            yield f"{name}, repeat {repeat}: {reason}"
+
+
+def _above_noise(one: ArmComparison, aa: Iterable[ArmComparison]) -> ArmComparison:
+    """`one`, inconclusive where it claims a change no larger than equal arms may differ."""
+    done = one.comparison
+    noise = next((noise_pct(twin.comparison) for twin in aa if twin.metric == one.metric), None)
+    if done.verdict not in CLAIMS or noise is None or done.change is None or abs(done.change) > noise:
+        return one
+    unit = "points" if done.scale == "points" else "%"
+    reason = f"equal arms may differ by as much: A/A leaves up to {noise:.1f} {unit} open"
+    return replace(one, comparison=replace(done, verdict=Change.INCONCLUSIVE, reason=reason))
+
+
+def noise_pct(aa: Comparison) -> float | None:
+    """The largest change that an A/A comparison leaves open, in its scale; None where it says nothing."""
+    return None if aa.interval is None else max(abs(aa.interval.low), abs(aa.interval.high))
+
+
+# ---- samples
+
+
+def collect_samples(evidence: Evidence) -> dict[tuple[Metric, str], Sample]:
+    """By metric and arm: what its counted repeats came to.
+
+    A repeat in which a metric is missing that the arm has in others is left out, too, and says so.
+    """
+    phases = {one.name: one for one in evidence.plan.phases if one.arm is not None and one.repeat}
+    samples: dict[tuple[Metric, str], Sample] = {}
+    for value in collect_metrics(evidence):
+        phase = phases.get(value.phase)
+        if phase is not None:
+            _add(samples.setdefault((_metric(value, phase), str(phase.arm)), Sample()), value, phase.repeat)
+    for (metric, arm), sample in samples.items():
+        for phase in phases.values():
+            if (phase.template, phase.arm) == (metric.phase, arm) and phase.repeat not in sample.values:
+                sample.left_out.setdefault(phase.repeat, _why_missing(evidence, phase))
+    return samples
+
+
+def _metric(value: MetricValue, phase: PhasePlan) -> Metric:
+    return Metric(str(phase.template), value.metric, value.unit, value.better)
+
+
+def _add(sample: Sample, value: MetricValue, repeat: int) -> None:
+    if value.doubts:
+        sample.left_out[repeat] = join_reasons(value.doubts)
+    else:
+        sample.values[repeat] = value.value
+
+
+def _why_missing(evidence: Evidence, phase: PhasePlan) -> str:
+    return join_reasons(evidence.phase_doubts(phase.name)) or "nothing was seen of it"

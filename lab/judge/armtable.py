@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Arms against their baseline as plain text that pastes into a mail.
+
+Phase four, load in 4 VMs x 2 vCPUs / 2 pCPUs
+                   mean +-  stdev  change        95 % CI   N verdict
+  busy.throughput, work/s (higher is better)
+    baseline    96808.0 +-  312.4                          5
+    feature-on 104001.0 +- 1200.2   +7.4%   [+6.0, +8.9]   5 improved
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from lab.judge.arms import CLAIMS, ArmComparison, ArmsReport, Metric, noise_pct
+from lab.judge.evidence import Evidence
+from lab.judge.layout import MISSING, clip, fit, wrap
+from lab.judge.machinery import render_machinery
+from lab.judge.metrics import busy_nodes
+from lab.plan.labplan import ComparisonPlan
+from lab.stats.bootstrap import Interval
+from lab.stats.compare import Change, Comparison
+from lab.stats.morerepeats import MOST
+from lab.stats.summary import Summary
+
+#: What is left of 78 columns when a mail quotes it once.
+ARMS_WIDTH = 75
+
+_ARM_WIDTHS = (8, 11)
+_MEAN, _STDEV, _CHANGE, _INTERVAL, _N = 9, 6, 7, 14, 3
+
+
+def render_arms(report: ArmsReport, evidence: Evidence) -> str:
+    """The table, what was left out, the lab's noise, and what the words mean. ASCII, ends in a newline."""
+    lines = _head(report.plan, evidence)
+    for phase in dict.fromkeys(metric.phase for metric in report.metrics):
+        lines += ["", *_phase(report, evidence, phase)]
+    if not report.metrics:
+        lines += ["", "  nothing to compare: no load was seen in any counted repeat of the baseline"]
+    for text in (*_noise(report), _legend(report)):
+        lines += ["", *_wrap(text)]
+    return "\n".join(lines) + "\n"
+
+
+def _wrap(text: str, indent: int = 0, hang: int | None = None) -> list[str]:
+    return wrap(text, indent, hang, ARMS_WIDTH)
+
+
+def _head(plan: ComparisonPlan, evidence: Evidence) -> list[str]:
+    lab = evidence.plan
+    emulated = ", emulated" if lab.host.emulated else ""
+    order = f"order {plan.order}" + (f", seed {plan.seed}" if plan.order == "random" else "")
+    warmup = f" after {plan.warmup} of warm-up" if plan.warmup else ""
+    what = f"{len(plan.arms)} arms x {plan.count} repeats{warmup}, {order}; baseline: {plan.baseline}"
+    return [
+        *_wrap(f"{lab.name}: {render_machinery(lab)} ({lab.host.where}{emulated})"),
+        *_wrap(what, 2),
+    ]
+
+
+def _phase(report: ArmsReport, evidence: Evidence, phase: str) -> list[str]:
+    busy = {
+        node
+        for one in evidence.plan.phases
+        if one.template == phase
+        for node in busy_nodes(evidence, one.name)
+    }
+    lines = _wrap(f"Phase {phase}, load in {render_machinery(evidence.plan, busy or None)}")
+    metrics = [metric for metric in report.metrics if metric.phase == phase]
+    compared = [one for metric in metrics for one in report.of(metric)]
+    width = fit([report.plan.baseline, *(one.arm for one in compared)], *_ARM_WIDTHS)
+    lines.append(_headings(width, report.plan.confidence_pct))
+    for metric in metrics:
+        lines += _metric(report, metric, width)
+    return lines + [line for text in _left_out(compared) for line in _wrap(f"! {text}", 2, 4)]
+
+
+def _metric(report: ArmsReport, metric: Metric, width: int) -> list[str]:
+    compared = report.of(metric)
+    baseline = report.baselines[metric].summary()
+    decimals = decimals_for([baseline.mean, *(one.comparison.other.mean for one in compared)])
+    lines = [*_wrap(metric_title(metric), 2), _row(report.plan.baseline, width, baseline, decimals)]
+    for one in compared:
+        done = one.comparison
+        lines.append(_row(one.arm, width, done.other, decimals, done))
+        lines += [line for line in _wrap(why_inconclusive(done), width + 5) if why_inconclusive(done)]
+    return lines
+
+
+def metric_title(metric: Metric) -> str:
+    """``busy.throughput, work/s (higher is better)``."""
+    unit = f", {metric.unit}" if metric.unit else ""
+    better = "" if metric.better == "neither" else f" ({metric.better} is better)"
+    return f"{metric.name}{unit}{better}"
+
+
+def decimals_for(means: Sequence[float | None]) -> int:
+    """Decimals that show about five digits of the largest mean."""
+    largest = max((abs(mean) for mean in means if mean is not None), default=0.0)
+    return next((places for bound, places in ((1000, 1), (10, 2), (1, 3)) if largest >= bound), 4)
+
+
+def _headings(width: int, confidence_pct: float) -> str:
+    interval = f"{confidence_pct:g} % CI"
+    return (
+        f"    {'':<{width}} {'mean':>{_MEAN}} +- {'stdev':>{_STDEV}} {'change':>{_CHANGE}} "
+        f"{interval:>{_INTERVAL}} {'N':>{_N}} verdict"
+    )
+
+
+def _row(arm: str, width: int, seen: Summary, decimals: int, done: Comparison | None = None) -> str:
+    start = (
+        f"    {clip(arm, width):<{width}} {figure(seen.mean, _MEAN, decimals)} +- "
+        f"{figure(seen.stdev, _STDEV, decimals)}"
+    )
+    if done is None:
+        return f"{start} {'':>{_CHANGE}} {'':>{_INTERVAL}} {seen.n:>{_N}}"
+    return (
+        f"{start} {render_change(done):>{_CHANGE}} {render_interval(done.interval):>{_INTERVAL}} "
+        f"{done.n:>{_N}} {done.verdict.value}"
+    )
+
+
+def figure(value: float | None, width: int, decimals: int) -> str:
+    """`value` right-aligned, with fewer digits where it does not fit."""
+    if value is None:
+        return MISSING.rjust(width)
+    forms = [f"{value:.{places}f}" for places in range(decimals, -1, -1)]
+    forms += [f"{value:.3g}", f"{value:.0e}"]
+    return next((form for form in forms if len(form) <= width), "#" * width).rjust(width)
+
+
+def render_change(done: Comparison) -> str:
+    """``+7.4%``, or ``-12.0pt`` for the difference of two percentages."""
+    if done.change is None:
+        return MISSING
+    unit = "pt" if done.scale == "points" else "%"
+    forms = (f"{done.change:+.1f}{unit}", f"{done.change:+.0f}{unit}", f"{done.change:+.0e}")
+    return next((form for form in forms if len(form) <= _CHANGE), forms[-1])
+
+
+def render_interval(interval: Interval | None) -> str:
+    """``[+6.0, +8.9]``."""
+    if interval is None:
+        return MISSING
+    forms = (f"[{interval.low:+.1f}, {interval.high:+.1f}]", f"[{interval.low:+.0f}, {interval.high:+.0f}]")
+    return next((form for form in forms if len(form) <= _INTERVAL), "[too wide]")
+
+
+def why_inconclusive(done: Comparison) -> str:
+    """What would decide it; empty for every other verdict."""
+    if done.verdict is not Change.INCONCLUSIVE:
+        return ""
+    needs = "" if done.more_repeats is None else render_more(done.more_repeats)
+    return "; ".join(filter(None, (done.reason, needs)))
+
+
+def render_more(repeats: int) -> str:
+    """``needs about 12 more repeats``."""
+    if repeats >= MOST / 2:
+        return "no number of repeats that anybody runs would tell"
+    return f"needs about {repeats} more {'repeat' if repeats == 1 else 'repeats'}"
+
+
+# ---- below the table
+
+
+def _left_out(compared: Iterable[ArmComparison]) -> Iterator[str]:
+    """Each repeat and reason once, with the metrics that it cost a value where it is not all of them."""
+    metrics: dict[str, list[str]] = {}
+    for one in compared:
+        for reason in one.left_out:
+            metrics.setdefault(reason, []).append(one.metric.name)
+    every = {one.metric.name for one in compared}
+    for reason, names in metrics.items():
+        distinct = list(dict.fromkeys(names))
+        of = "" if len(distinct) == len(every) else f" ({', '.join(distinct)})"
+        yield f"left out: {reason}{of}"
+
+
+def _noise(report: ArmsReport) -> Iterator[str]:
+    if report.plan.aa_arm is None:
+        claims = sum(one.comparison.verdict in CLAIMS for one in report.comparisons)
+        yield (
+            "No A/A: how much two equal arms differ in this lab was not measured (`repeats: {aa: true}` does)"
+            + (f", so that the {_changes(claims)} found may be the lab's own." if claims else ".")
+        )
+        return
+    verdicts = Counter(one.comparison.verdict for one in report.aa)
+    yield (
+        f"A/A: {report.plan.aa_arm!r} is equal to the baseline. It came out as the same in "
+        f"{verdicts[Change.SAME]} of {len(report.aa)} metrics{_widest(report.aa)}."
+    )
+    wrong = [one for one in report.aa if one.comparison.verdict in CLAIMS]
+    if wrong:
+        names = ", ".join(f"{one.metric.name} in {one.metric.phase}" for one in wrong)
+        yield f"Equal arms differ in {names}: something but the arms makes a difference there."
+
+
+def _changes(number: int) -> str:
+    return "change" if number == 1 else f"{number} changes"
+
+
+def _widest(aa: Sequence[ArmComparison]) -> str:
+    known = [(noise, one) for one in aa if (noise := noise_pct(one.comparison)) is not None]
+    if not known:
+        return ""
+    noise, one = max(known, key=lambda pair: pair[0])
+    unit = "points" if one.comparison.scale == "points" else "%"
+    return f"; it leaves at most {noise:.1f} {unit} open ({one.metric.name} in {one.metric.phase})"
+
+
+def _legend(report: ArmsReport) -> str:
+    plan, every = report.plan, report.comparisons
+    paired = sum(one.comparison.paired for one in every)
+    how = "by pairs of the same repeat" if paired == len(every) else f"{paired} of {len(every)} by pairs"
+    alpha = 100 - plan.confidence_pct
+    return (
+        f"change: of the mean against {plan.baseline}, {how} (pt: points); CI: bootstrap; N: counted repeats "
+        f"that are valid in both; improved, regressed: t test, p < {alpha / 100:g} after Holm for "
+        f"{len(every)} comparisons, and the CI without 0; same: the {100 - 2 * alpha:g} % CI and two one-sided "
+        f"t tests within +-{plan.smallest_change_pct:g} % (or pt)"
+    )
