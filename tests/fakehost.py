@@ -33,8 +33,9 @@ class FakeAgent:
         self._sequence = 0
         self._told: set[str] = set()
         self._seen: dict[str, list[tuple[str, ...]]] = {}
+        self._owned: dict[str, str] = {}
         world.files[stream] = bytearray(
-            f"pvprobe 1 host interval_ms=100 boot_ns={world.now_ns} user_hz=100\n".encode()
+            f"pvprobe 1 host interval_ms=100 boot_ns={world.now_ns} user_hz=100 tasks=1\n".encode()
         )
         self.say("hello", str(world.now_ns))
 
@@ -56,10 +57,53 @@ class FakeAgent:
                 self._drop(words[1])
             elif words == ["state"]:
                 self._tell_state()
+            elif words[0] == "tasks":
+                self._snapshot(line.removeprefix("tasks "))
+            elif words[0] == "own" and len(words) == 3:
+                self._owned[words[1]] = words[2]
+            elif words[0] == "disown" and len(words) == 2:
+                self._owned.pop(words[1], None)
             elif words[0] == "now":
                 self.say("now", str(self.world.now_ns))
             else:
                 self.say("error", "-", "unknown", "command:", *words)
+
+    def _snapshot(self, name: str) -> None:
+        """All tasks of the host, whether they ran or not: a probe may tell more than it must."""
+        now_ns = self.world.now_ns
+        pid_files = [bytes(self.world.files.get(path, b"")) for path in self._owned.values()]
+        owned = {int(text) for text in pid_files if text.strip().isdigit()}
+        lines = [f"s {now_ns} {name}"]
+        for pcpu, busy_ns in self.world.busy_ns.items():
+            idle = (now_ns - int(busy_ns)) // 10_000_000
+            lines += [f"k cpu{pcpu} 1 0 2 {idle} 0 0 0 0 0 0", f"p cpu{pcpu} 0 0 0 0 0 0 {int(busy_ns)} 8 9"]
+        for task in self.world.tasks:
+            owner, start = "@lab" if task.pid in owned else "-", task.started_ns // 10_000_000
+            about = f"{owner} {task.pcpu} {start} {int(task.run_ns)} {task.pcpu} {task.name}"
+            lines.append(f"t {task.pid} {task.pid} {about}")
+        for guest in self.world.guests.values():
+            lines += self._threads_of(guest)
+        self.world.write(self.stream, ("\n".join(lines) + f"\nz {now_ns} 1000\n").encode())
+        self.say("tasks", str(now_ns), *name.split())
+
+    @staticmethod
+    def _threads_of(guest: FakeGuest) -> list[str]:
+        """libvirt's groups of a domain, as they are without systemd."""
+        owner, start = guest.watched_as or "-", guest.started_ns // 10_000_000
+        group = f"/machine/qemu-{guest.pid}-{guest.domain}.libvirt-qemu"
+        first = guest.emulator[0] if guest.emulator else 0
+        lines = [
+            f"t {guest.pid} {guest.pid} {owner} {first} {start} 0 {format_cpulist(guest.emulator) or '-'} qemu",
+            f"c {guest.pid} {group}/emulator",
+            f"f /sys/fs/cgroup{group}/cpu.weight {guest.weight}",
+            f"f /sys/fs/cgroup{group}/cpu.max max 100000",
+        ]
+        for vcpu, pcpus in enumerate(guest.pins):
+            tid, run_ns = guest.pid + 1 + vcpu, int(guest.run_ns[vcpu])
+            about = f"{owner} {pcpus[0]} {start} {run_ns} {format_cpulist(pcpus)} CPU {vcpu}/KVM"
+            lines += [f"t {tid} {guest.pid} {about}", f"c {tid} {group}/vcpu{vcpu}"]
+            lines += [f"f /sys/fs/cgroup{group}/vcpu{vcpu}/cpu.max {guest.quota}"]
+        return lines
 
     def _tell_state(self) -> None:
         for guest in self.world.guests.values():
@@ -127,7 +171,7 @@ class FakeAgent:
         now_ns = self.world.now_ns
         run_ns, delay_ns = int(guest.run_ns[vcpu]), int(guest.delay_ns[vcpu])
         switches = (run_ns + delay_ns) // 10_000_000
-        tid = 1000 + guest.started_ns % 1000 * 10 + vcpu
+        tid = guest.pid + 1 + vcpu
         return (
             f"v {guest.watched_as} {vcpu} {tid} {now_ns} {now_ns + 2000} "
             f"{run_ns} {delay_ns} {switches} 5 {switches}\n"

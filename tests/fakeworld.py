@@ -103,8 +103,20 @@ class FakeLoad:
 
 
 @dataclass
+class FakeTask:
+    """A busy process of the host that is no guest."""
+
+    name: str
+    pid: int
+    pcpu: int
+    started_ns: int
+    run_ns: float = 0.0
+
+
+@dataclass
 class FakeGuest:
-    """A running domain and what happens in it. `lies_pct` is added to the steal that the guest counts."""
+    """A running domain and what happens in it. `lies_pct` is added to the steal that the guest counts. `emulator`
+    are the pCPUs of its other threads, `quota` what cpu.max of its vCPUs holds."""
 
     domain: str
     lab_id: str | None
@@ -114,6 +126,10 @@ class FakeGuest:
     socket: str
     address: str
     started_ns: int
+    pid: int = 0
+    emulator: tuple[int, ...] = ()
+    weight: int = 100
+    quota: str = "max 100000"
     cmdline: str = ""
     watched_as: str | None = None
     stream: str = ""
@@ -132,7 +148,7 @@ class FakeGuest:
     def busy(self) -> dict[int, list[tuple[FakeLoad, int]]]:
         """Tasks by vCPU: spread over what they may use, keeping off the vCPUs to avoid."""
         places: dict[int, list[tuple[FakeLoad, int]]] = {}
-        avoided = set(parse_cpulist(self.knobs[MASK]))
+        avoided = set(parse_cpulist(self.knobs.get(MASK, "")))
         for load in self.loads.values():
             allowed = load.vcpus or tuple(range(len(self.pins)))
             usable = [vcpu for vcpu in allowed if vcpu not in avoided] or list(allowed)
@@ -164,6 +180,9 @@ class FakeWorld:
         self.guests: dict[str, FakeGuest] = {}
         self.networks: dict[str, str | None] = {}
         self.agents: list[Watcher] = []
+        self.tasks: list[FakeTask] = []
+        self.busy_ns = dict.fromkeys(self.facts.pcpus, 0.0)
+        self._pids = 500
         self.open_shells = 0
         self.fates: dict[str, deque[str]] = {}
         self.lies_pct: dict[str, float] = {}
@@ -246,9 +265,13 @@ class FakeWorld:
         busy = [
             (guest, vcpu, tasks) for guest in self.guests.values() for vcpu, tasks in guest.busy().items()
         ]
+        on = [guest.pins[vcpu][0] for guest, vcpu, _ in busy] + [task.pcpu for task in self.tasks]
+        for pcpu in set(on):
+            self.busy_ns[pcpu] += step_ns
+        for task in self.tasks:
+            task.run_ns += step_ns / on.count(task.pcpu)
         for guest, vcpu, tasks in busy:
-            pcpu = guest.pins[vcpu][0]
-            share = 1 / sum(other.pins[one][0] == pcpu for other, one, _ in busy)
+            share = 1 / on.count(guest.pins[vcpu][0])
             guest.run_ns[vcpu] += share * step_ns
             guest.delay_ns[vcpu] += (1 - share) * step_ns
             guest.steal_ns[vcpu] += (1 - share + guest.lies_pct / 100) * step_ns
@@ -265,6 +288,19 @@ class FakeWorld:
         """Append to a file."""
         self.files.setdefault(path, bytearray()).extend(data)
 
+    # ---- processes
+
+    def start_task(self, name: str, pcpu: int) -> FakeTask:
+        """Somebody starts a busy process on the host."""
+        task = FakeTask(name, self.new_pid(), pcpu, self.now_ns)
+        self.tasks.append(task)
+        return task
+
+    def new_pid(self) -> int:
+        """The next one leaves room for the threads of this one."""
+        self._pids += 100
+        return self._pids
+
     # ---- guests
 
     def start_guest(self, xml: str) -> None:
@@ -272,6 +308,7 @@ class FakeWorld:
         guest = parse_guest(xml, self.now_ns)
         if guest.domain in self.guests:
             raise LabFailure(f"starting a domain: domain {guest.domain} is running already")
+        guest.pid = self.new_pid()
         guest.lies_pct = self.lies_pct.get(guest.node, 0.0)
         self.guests[guest.domain] = guest
         self.files[guest.console] = bytearray(b"Booting Linux\n")
@@ -328,6 +365,7 @@ def parse_guest(xml: str, now_ns: int) -> FakeGuest:
     console, channel = root.find(".//console/log"), root.find(".//channel/source")
     cmdline = root.findtext("./os/cmdline", "")
     words = dict(word.partition("=")[::2] for word in cmdline.split())
+    emulator, quota = root.find(".//emulatorpin"), root.findtext("./cputune/quota", "max")
     return FakeGuest(
         domain=root.findtext("name", ""),
         lab_id=None if owner is None else owner.get("id"),
@@ -337,6 +375,9 @@ def parse_guest(xml: str, now_ns: int) -> FakeGuest:
         socket="" if channel is None else channel.get("path", ""),
         address=words.get("lab.ip", "").partition("/")[0],
         started_ns=now_ns,
+        emulator=parse_cpulist("0" if emulator is None else emulator.get("cpuset", "")),
+        weight=int(root.findtext("./cputune/shares", "100")),
+        quota=f"{quota} {root.findtext('./cputune/period', '100000')}",
         cmdline=cmdline,
         knobs={MASK: "", STUBBORN: "0"},
         steal_ns=[0.0] * vcpus,

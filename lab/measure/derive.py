@@ -8,7 +8,7 @@ over to the host's clock, and the host's counters are interpolated at exactly th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -34,9 +34,18 @@ from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, ta
 from lab.measure.happened import EventLike
 from lab.measure.hostside import KvmReading, ThreadCounters, VcpuThread, kvm_series, vcpu_threads
 from lab.measure.probestream import ProbeStream, StreamError, parse_stream
+from lab.measure.proof import Prover, WindowProof
 from lab.measure.series import Series
 from lab.measure.skipped import skipped_knobs
-from lab.measure.windows import ClockMatch, Folding, Measurements, PhaseWindow, TaskWindow, VcpuWindow
+from lab.measure.windows import (
+    ClockMatch,
+    Folding,
+    Measurements,
+    PhaseProof,
+    PhaseWindow,
+    TaskWindow,
+    VcpuWindow,
+)
 from lab.plan.labplan import LabPlan, NodePlan
 
 #: The name under which the outer probe watches the host VM.
@@ -161,6 +170,7 @@ class _Derivation:
             retries=tuple(_retry_text(event) for event in self._events if event.kind == "retry"),
             foldings=self._foldings(),
             file_changes=changes,
+            proofs=tuple(self._proofs()),
             decisions=govern_decisions(self._plan, self._events, self._phases(), self._views, changes),
         )
 
@@ -183,6 +193,7 @@ class _Derivation:
             *self._disturbances(phase),
             *outer,
             *self._host_probe_doubts(phase),
+            *(self._proven[phase.name].doubts if phase.name in self._proven else ()),
         )
         work_doubts = () if outer else self._outer_doubts(phase, OUTER_WORK_DELAY_PCT)
         skipped = skipped_knobs(self._plan.phases, phase.name, self._events, phase.start_ns)
@@ -203,6 +214,18 @@ class _Derivation:
             *doubt_dropped("the host", stretch.dropped),
             *doubt_gap("the host", stretch.widest_gap_ns, stretch.interval_ms, phase.length_ns),
         )
+
+    @cached_property
+    def _proven(self) -> dict[str, WindowProof]:
+        """By phase; none where the host's probe was one that took no snapshots."""
+        prover = Prover(self._plan, self._events, self._host)
+        proofs = {phase.name: prover.prove(phase.start_ns, phase.end_ns) for phase in self._phases()}
+        return {phase: proof for phase, proof in proofs.items() if proof is not None}
+
+    def _proofs(self) -> Iterator[PhaseProof]:
+        for phase, proof in self._proven.items():
+            shares, clocks = tuple(proof.foreign_pct.items()), tuple(proof.clocks.items())
+            yield PhaseProof(phase, shares, proof.snapshot_ns, clocks)
 
     def _outer_doubts(self, phase: _Phase, bound_pct: float) -> tuple[str, ...]:
         """About the CPUs that guests run on; a housekeeping CPU may wait as it likes."""

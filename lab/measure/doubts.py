@@ -37,6 +37,11 @@ OUTER_DELAY_PCT = 50.0
 #: The same for work per second, from which every wait outside is missing in full.
 OUTER_WORK_DELAY_PCT = 10.0
 
+#: What others may run on a leased pCPU, in per cent of the window (and READING_ERROR_NS in a short one). On a quiet
+#: host VM the kernel's own threads, libvirtd and sshd together stay below a half; a guest with half a pCPU that
+#: loses 2 % of it to somebody else still has its steal within 1 point.
+FOREIGN_PCT = 2.0
+
 
 def doubt_short(window_ns: int) -> tuple[str, ...]:
     """The window is too short for the resolution of its counters."""

@@ -29,6 +29,20 @@ class PhaseWindow:
 
 
 @dataclass(frozen=True)
+class PhaseProof:
+    """What snapshots of the host say of one phase's window; what speaks against it are doubts of its PhaseWindow.
+
+    `foreign_pct` is by leased pCPU what others ran there, in per cent of the window; `snapshot_ns` what taking each
+    snapshot cost the host; `clocks` what is visible of clock governor, SMT and turbo, by these words.
+    """
+
+    phase: str
+    foreign_pct: tuple[tuple[int, float], ...]
+    snapshot_ns: tuple[int, ...]
+    clocks: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class VcpuWindow:
     """One vCPU in one phase, both sides over the same stretch of `elapsed_ns`.
 
@@ -207,4 +221,5 @@ class Measurements:
     foldings: tuple[Folding, ...] = ()
     file_changes: tuple[FileChange, ...] = ()
     decisions: tuple[GovernDecision, ...] = ()
+    proofs: tuple[PhaseProof, ...] = ()
     load_results: tuple[LoadResult, ...] = ()

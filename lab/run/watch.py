@@ -103,6 +103,26 @@ class Watch:
                 return int(event.words[0])
         raise HostLost(f"the probe on the host did not answer a mark within {_MARK_TIMEOUT_S} s")
 
+    def tasks(self, text: str) -> int:
+        """Put a snapshot of everything that runs on the host into its samples; its clock afterwards, in ns.
+
+        What ran between two of them, and whether the lab's threads are bound as they should be, is read out of them
+        later (lab.measure.proof).
+        """
+        for event in self._inside(_MARK_TIMEOUT_S, f"tasks {text}"):
+            self._take(event)
+            if event.kind == "tasks" and event.text.endswith(text):
+                return int(event.words[0])
+        raise HostLost(f"the probe on the host took no snapshot within {_MARK_TIMEOUT_S} s")
+
+    def own(self, name: str, pid_file: str) -> None:
+        """The process whose number stands in that file on the host is the lab's own from now on, not foreign."""
+        self._agent.send(f"own {name} {pid_file}")
+
+    def disown(self, name: str) -> None:
+        """It is not any more."""
+        self._agent.send(f"disown {name}")
+
     def state(self) -> Seen:
         """What the probe saw last of every guest. Raises HostLost where it does not answer."""
         lines: list[tuple[str, tuple[str, ...]]] = []

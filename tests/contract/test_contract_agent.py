@@ -153,3 +153,23 @@ def test_a_reader_that_never_comes_does_not_stop_it():
     )
     assert agent._child.wait(20) == 0
     agent.stop()
+
+
+def test_snapshots_are_answered_when_they_stand_in_the_stream(subject):
+    for text in ("phase-start one", "phase-end one"):
+        subject.agent.send(f"tasks {text}")
+        event = subject.wait_for("tasks")
+        assert event.text == f"{event.words[0]} {text}"
+        last = parse_stream(subject.read_stream()).snapshots[-1]
+        assert last.name == text
+        assert last.t0_ns <= last.t1_ns <= int(event.words[0])
+        assert {times.cpu for times in last.cpus} >= {0}
+    hello = parse_stream(subject.read_stream()).hello
+    assert hello is not None and hello.keys["tasks"] == "1"
+
+
+def test_processes_can_be_owned_and_disowned(subject):
+    for command in ("own hog /nonexistent.pid", "own hog /another.pid", "disown hog", "disown hog"):
+        subject.agent.send(command)
+    subject.agent.send("mark alive")
+    assert subject.wait_for("marked").words[1:] == ("alive",), "none of it is an error"
