@@ -43,6 +43,11 @@ def override_cmdline(cmdline: str, parameters: Mapping[str, str]) -> str:
     return " ".join([*kept, *(_word(name, raw) for name, raw in parameters.items() if raw)])
 
 
+def words_of(cmdline: str) -> list[str]:
+    """The words of a command line, with their quotes."""
+    return _WORD.findall(cmdline)
+
+
 def read_parameter(cmdline: str, name: str) -> str:
     """What `cmdline` sets the parameter `name` to, as `override_cmdline` takes it; of several values, the last."""
     words = [word.partition("=") for word in _WORD.findall(cmdline)]

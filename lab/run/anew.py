@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from lab.plan.cmdline import cmdline_candidate, cmdline_parameters, restarted_nodes
 from lab.plan.labplan import KnobSetting
+from lab.run.boot import BootWish
 from lab.run.knobchoice import in_own_unit
 from lab.run.lab import Lab
 
@@ -44,6 +45,18 @@ class CommandLines:
         for setting in mine:
             self._note(setting, old[self._place(setting)], before_ns, after_ns)
         return tuple(changes)
+
+    def begin(self, settings: Sequence[KnobSetting], kernels: Mapping[str, str]) -> tuple[str, ...]:
+        """Start guests anew that do not run their own kernel, or that of `kernels`, with what the plan and
+        `settings` say of their command lines; their names. Raises as Lab.boot_as_wished."""
+        return self._lab.boot_as_wished(
+            {
+                node.name: BootWish(
+                    kernels.get(node.name, node.kernel), cmdline_parameters(settings, node.name)
+                )
+                for node in self._lab.plan.nodes
+            }
+        )
 
     def rest(self, settings: Sequence[KnobSetting], started: Sequence[str]) -> list[KnobSetting]:
         """What is to be written now, in order: what stood in the guests that were just `started`, then those of

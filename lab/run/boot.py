@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
 from lab.artifacts.initrd import render_initrd, render_seed
 from lab.errors import BootTimeout, GuestLost, LabFailure, Lost
-from lab.plan.cmdline import override_cmdline, read_parameter
+from lab.plan.cmdline import override_cmdline, read_parameter, words_of
 from lab.plan.domainxml import GuestPaths, render_domain_xml, render_guest_cmdline
 from lab.plan.labplan import LabPlan, NodePlan
 from lab.run.events import Journal
+from lab.run.kernelfiles import KernelFiles, KernelTable, booted_kernels, initrd_name
 from lab.run.ports import Host, Launch, Narrator
 from lab.run.watch import DELIVERY_S, Watch
 from lab.secretfile import write_secret
@@ -48,7 +50,8 @@ class GuestKeys:
 
 @dataclass(frozen=True)
 class GuestFiles:
-    """Paths of one guest on the host, and its command line; of its start number `boot`, counted from 0.
+    """Paths of one guest on the host, its command line, and the name of its kernel where that is not the node's
+    own; of its start number `boot`, counted from 0.
 
     Every start has a console and a stream of its own: what the guest said before it was started anew stays.
     """
@@ -57,6 +60,7 @@ class GuestFiles:
     pid_file: str
     stream: str
     boot: int = 0
+    kernel: str = ""
 
     def parameter(self, name: str) -> str:
         """What its command line sets a parameter to (lab.plan.cmdline.read_parameter)."""
@@ -64,14 +68,33 @@ class GuestFiles:
 
     def of_next_boot(self, parameters: Mapping[str, str]) -> GuestFiles:
         """The same guest started once more with these parameters on its command line."""
-        number = self.boot + 1
-        paths = replace(
-            self.paths,
-            console_log=_numbered(self.paths.console_log, number),
-            probe_socket=_numbered(self.paths.probe_socket, number),
-            cmdline=override_cmdline(self.paths.cmdline, parameters),
+        return self._next(
+            replace(self.paths, cmdline=override_cmdline(self.paths.cmdline, parameters)), self.kernel
         )
-        return GuestFiles(paths, self.pid_file, _numbered(self.stream, number), number)
+
+    def with_kernel(self, name: str, kernel: KernelFiles, cmdline: str) -> GuestFiles:
+        """The same guest started once more with the kernel called `name` and this command line."""
+        return self._next(
+            replace(self.paths, kernel=kernel.kernel, initrd=kernel.initrd, cmdline=cmdline), name
+        )
+
+    def _next(self, paths: GuestPaths, kernel: str) -> GuestFiles:
+        number = self.boot + 1
+        numbered = replace(
+            paths,
+            console_log=_numbered(paths.console_log, number),
+            probe_socket=_numbered(paths.probe_socket, number),
+        )
+        return GuestFiles(numbered, self.pid_file, _numbered(self.stream, number), number, kernel)
+
+
+@dataclass(frozen=True)
+class BootWish:
+    """What a guest is to be started with: a kernel by its name, and parameters on top of what the plan puts on its
+    command line."""
+
+    kernel: str
+    parameters: Mapping[str, str]
 
 
 def _numbered(path: str, number: int) -> str:
@@ -91,14 +114,15 @@ def stage_guests(
     """
     base = local / "init.cpio"
     base.write_bytes(render_initrd(launch.init_binary.read_bytes(), {}))
-    join = [f"cd {shlex.quote(remote)}", "umask 077"]
     for name, key in keys.items():
         seed = local / f"{name}.seed"
         write_secret(seed, render_seed(key.seed()))
         host.shell.put(seed, f"{remote}/{name}.seed", 0o600)
-        modules = launch.modules.get(plan.node(name).kernel)
-        parts = [host.stage(base), f"{name}.seed", *([host.stage(modules)] if modules else [])]
-        join.append(f"cat {shlex.join(parts)} >{name}.initrd")
+    join = [f"cd {shlex.quote(remote)}", "umask 077"]
+    for node, kernel in booted_kernels(plan):
+        modules = launch.modules.get(kernel)
+        parts = [host.stage(base), f"{node.name}.seed", *([host.stage(modules)] if modules else [])]
+        join.append(f"cat {shlex.join(parts)} >{initrd_name(node, kernel)}")
     host.shell.run(" && ".join(join), timeout_s=_FILE_TIMEOUT_S)
     return {node.name: _guest_files(host, plan, node, launch, remote) for node in plan.nodes}
 
@@ -106,7 +130,7 @@ def stage_guests(
 def _guest_files(host: Host, plan: LabPlan, node: NodePlan, launch: Launch, remote: str) -> GuestFiles:
     paths = GuestPaths(
         kernel=host.stage(launch.kernels[node.kernel]),
-        initrd=f"{remote}/{node.name}.initrd",
+        initrd=f"{remote}/{initrd_name(node, node.kernel)}",
         root_image=host.stage(launch.root_image),
         console_log=f"{remote}/{node.name}.console",
         probe_socket=f"{remote}/{node.name}.sock",
@@ -136,7 +160,7 @@ def read_guests(directory: Path) -> dict[str, GuestFiles]:
 
 
 class Boot:
-    """Boots the guests of one lab, and starts them anew with another command line."""
+    """Boots the guests of one lab, and starts them anew with another command line, or another of `kernels`."""
 
     def __init__(
         self,
@@ -148,9 +172,11 @@ class Boot:
         narrator: Narrator,
         console_tail: Callable[[str], str],
         monotonic: Callable[[], float] = time.monotonic,
+        kernels: KernelTable = MappingProxyType({}),
     ) -> None:
         self._host = host
         self._monotonic = monotonic
+        self._kernels = kernels
         self._plan = plan
         self._guests = dict(guests)
         self._earlier: dict[str, list[GuestFiles]] = {}
@@ -190,19 +216,54 @@ class Boot:
         Every one is written down before it ends: what its earlier start said ends there. Raises as `run`, and
         GuestLost where another guest dies meanwhile.
         """
+        following = {name: self._guests[name].of_next_boot(one) for name, one in changes.items()}
+        self._run_following(following, {_render_parameters(one) for one in changes.values()})
+
+    def differing(self, wanted: Mapping[str, BootWish]) -> dict[str, BootWish]:
+        """Those of `wanted` whose guests run another kernel or have another command line than is wished."""
+        return {name: wish for name, wish in wanted.items() if not self._runs(name, wish)}
+
+    def run_wished(self, wanted: Mapping[str, BootWish]) -> None:
+        """The same for guests that are to boot another kernel, with a command line of its own."""
+        following = {
+            name: self._guests[name].with_kernel(
+                wish.kernel, self._kernels[name, wish.kernel], self._cmdline(name, wish)
+            )
+            for name, wish in wanted.items()
+        }
+        self._run_following(following, {_render_wish(one) for one in wanted.values()})
+
+    def kernel(self, name: str) -> str:
+        """The name of the kernel that guest `name` was last started with."""
+        return self._guests[name].kernel or self._plan.node(name).kernel
+
+    def _runs(self, name: str, wish: BootWish) -> bool:
+        same_words = sorted(words_of(self._guests[name].paths.cmdline)) == sorted(
+            words_of(self._cmdline(name, wish))
+        )
+        return self.kernel(name) == wish.kernel and same_words
+
+    def _cmdline(self, name: str, wish: BootWish) -> str:
+        node = replace(self._plan.node(name), kernel=wish.kernel)
+        return override_cmdline(render_guest_cmdline(self._plan, node), wish.parameters)
+
+    def _run_following(self, following: Mapping[str, GuestFiles], why: Iterable[str]) -> None:
         started = self._monotonic()
         self._watch.sleep(DELIVERY_S)  # what was sampled until now is still on its way
-        for name, parameters in changes.items():
-            self._end(name, self._guests[name].of_next_boot(parameters))
-        self._boot(list(changes))
+        for name, files in following.items():
+            self._end(name, files)
+        self._boot(list(following))
+        seconds = self._monotonic() - started
         self._narrator.say(
-            f"{', '.join(changes)} started anew in {self._monotonic() - started:.1f} s: "
-            + "; ".join(sorted({_render_parameters(one) for one in changes.values()}))
+            f"{', '.join(following)} started anew in {seconds:.1f} s: {'; '.join(sorted(why))}"
         )
 
     def _end(self, name: str, following: GuestFiles) -> None:
         now_ns = self._watch.mark(f"restart {name}")
-        self._journal.add(now_ns, "restart", node=name, boot=following.boot, cmdline=following.paths.cmdline)
+        kernel = following.kernel or self._plan.node(name).kernel
+        self._journal.add(
+            now_ns, "restart", node=name, boot=following.boot, cmdline=following.paths.cmdline, kernel=kernel
+        )
         self._watch.drop(name)
         self._host.hypervisor.destroy_domain(self._plan.node(name).domain)
         self._earlier.setdefault(name, []).append(self._guests[name])
@@ -272,6 +333,11 @@ class Boot:
 
     def _with_console(self, name: str, what: str) -> str:
         return f"{what}; its console ends:\n{self._console_tail(name)}"
+
+
+def _render_wish(wish: BootWish) -> str:
+    more = _render_parameters(wish.parameters)
+    return f"kernel {wish.kernel}{f', {more}' if more else ''}"
 
 
 def _render_parameters(parameters: Mapping[str, str]) -> str:

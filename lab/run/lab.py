@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ from lab.errors import HostLost, LabError, Lost
 from lab.plan.domainxml import render_network_xml
 from lab.plan.knobs import registry_of
 from lab.plan.labplan import HOST_SCOPE, LabPlan, render_plan_json
-from lab.run.boot import Boot, GuestFiles, GuestKeys, stage_guests, write_guests
+from lab.run.boot import Boot, BootWish, GuestFiles, GuestKeys, stage_guests, write_guests
 from lab.run.events import Journal
+from lab.run.kernelfiles import kernel_table
 from lab.run.knobclaims import HostClaims
 from lab.run.knobjournal import KnobJournal
 from lab.run.knobmachines import Machines, host_machine, machines_of
@@ -69,10 +70,20 @@ class Lab:
         Loads that ran in them have ended, and knobs are as the kernel has them. Raises GuestLost or BootTimeout
         where one does not come up again, and GuestLost where another dies meanwhile.
         """
-        for name in changes:
+        self._restart(changes, lambda: self.boot.run_anew(changes))
+
+    def boot_as_wished(self, wanted: Mapping[str, BootWish]) -> tuple[str, ...]:
+        """Start those guests anew that do not run what is wished; their names. Raises as `start_anew`."""
+        changes = self.boot.differing(wanted)
+        if changes:
+            self._restart(changes, lambda: self.boot.run_wished(changes))
+        return tuple(changes)
+
+    def _restart(self, names: Iterable[str], restart: Callable[[], None]) -> None:
+        for name in names:
             self.shells.drop(name)
         try:
-            self.boot.run_anew(changes)
+            restart()
         finally:
             write_guests(self.directory, self.files)
 
@@ -154,6 +165,7 @@ def _make(
     with ThreadPoolExecutor(1) as pool:  # starting a network takes libvirt about as long as the files take
         network = pool.submit(host.hypervisor.create_network, render_network_xml(plan))
         files = stage_guests(host, plan, around.launch, keys, local, remote)
+        kernels = kernel_table(host, plan, around.launch, remote)
         network.result()
     agent = stack.enter_context(host.start_agent(f"{remote}/host.stream", plan.measure.interval_ms))
     outer = stack.enter_context(host.start_outer(local / "outer.stream", plan.measure.interval_ms))
@@ -162,7 +174,7 @@ def _make(
         return read_console_tail(host, boot.guests[name].paths.console_log)
 
     watch = Watch(agent, console_tail, outer, around.monotonic)
-    boot = Boot(host, plan, files, watch, journal, around.narrator, console_tail, around.monotonic)
+    boot = Boot(host, plan, files, watch, journal, around.narrator, console_tail, around.monotonic, kernels)
     boot.run()
     shells = GuestShells(host, plan, key_file, {name: one.host_public for name, one in keys.items()})
     stack.callback(shells.close)

@@ -46,6 +46,7 @@ class PhaseRunner:
         self._running: set[tuple[str, str]] = set()
         self._command_lines = CommandLines(lab)
         self._governors = Governors(lab.plan, lab.watch, self.set_knobs, lab.journal.add)
+        self._clean: CleanPoint | None = None
 
     def run_all(self) -> None:
         """All phases of the plan, and the wait for what was sampled in the last.
@@ -54,6 +55,7 @@ class PhaseRunner:
         """
         self._lab.shells.open_all()
         self.set_knobs(self._lab.plan.knobs)
+        self._clean = self.clean_point()
         for phase in self._lab.plan.phases:
             self.run(phase)
         self._governors.release(())
@@ -65,6 +67,8 @@ class PhaseRunner:
             f"phase {phase.name}: {format_seconds(phase.settle_ns)} to settle, "
             f"{format_seconds(phase.duration_ns)} measured"
         )
+        if phase.fresh:
+            self.begin_arm(phase)
         self._governors.release(phase.govern)
         self.stop_loads(phase.stop)
         self.set_knobs(phase.knobs)
@@ -78,11 +82,13 @@ class PhaseRunner:
         """One measured window of `seconds`; `begin_ns` is when the changes before it were done."""
         watch = self._lab.watch
         self._read_stats()
+        watch.tasks(f"phase-start {name}")
         outer_start = watch.mark_outside(f"phase-start {name}")
         start = watch.mark(f"phase-start {name}")
         self._governors.sleep(seconds)
         end = watch.mark(f"phase-end {name}")
         outer_end = watch.mark_outside(f"phase-end {name}")
+        watch.tasks(f"phase-end {name}")
         self._read_stats()
         more = {} if outer_start is None else {"outer_start_ns": outer_start, "outer_end_ns": outer_end}
         if begin_ns is not None:
@@ -100,6 +106,19 @@ class PhaseRunner:
             self._end_loads_of(started)
         self._write_knobs(self._command_lines.rest(settings, started))
 
+    def begin_arm(self, phase: PhasePlan) -> None:
+        """Bring the lab back to where it was before the first phase, with the kernels and command lines of `phase`.
+
+        Loads end, governors let go, guests that run something else are started anew, knobs are brought back.
+        """
+        self.stop_loads(sorted({load for load, _ in self._running}))
+        self._governors.release(())
+        self._command_lines.begin(phase.knobs, dict(phase.kernels))
+        self._lab.shells.open_all()  # while nothing contends
+        if self._clean is not None:
+            self._return_knobs(self._clean)
+        self._clean = self.clean_point()
+
     def clean_point(self) -> CleanPoint:
         """Knobs as they are now, to return to."""
         boots = {name: files.boot for name, files in self._lab.files.items()}
@@ -112,6 +131,9 @@ class PhaseRunner:
         """
         self._command_lines.forget()
         self.set_knobs(command_lines)
+        self._return_knobs(point)
+
+    def _return_knobs(self, point: CleanPoint) -> None:
         machines = [HOST_SCOPE, *(node.name for node in self._lab.plan.nodes)]
         restore_settings(self._lab, machines, point.entry)
         anew = [name for name, files in self._lab.files.items() if files.boot != point.boots.get(name)]

@@ -7,13 +7,12 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from lab.stats.defaults import CONFIDENCE_PCT, SMALLEST_CHANGE_PCT
 from lab.topology.atoms import Name, Percent, Spec
 from lab.topology.changespec import FoldSpec, KnobSetSpec
 
 #: The name of the arm that `aa` adds, equal to the baseline.
 AA_ARM = "aa"
-#: Smallest change of interest and confidence where nothing is said.
-DEFAULT_SMALLEST_CHANGE_PCT, DEFAULT_CONFIDENCE_PCT = 6.0, 95.0
 MAX_REPEATS, MAX_WARMUP = 1000, 100
 
 
@@ -66,12 +65,12 @@ class RepeatsSpec(Spec):
         description=f"measure one more arm, {AA_ARM!r}, equal to the baseline: it shows how much equal arms differ",
     )
     smallest_change: Percent = Field(
-        DEFAULT_SMALLEST_CHANGE_PCT,
+        SMALLEST_CHANGE_PCT,
         validate_default=False,
         description="changes smaller than this are of no interest",
     )
     confidence: Percent = Field(
-        DEFAULT_CONFIDENCE_PCT,
+        CONFIDENCE_PCT,
         validate_default=False,
         description="of what is said, all comparisons together",
     )
