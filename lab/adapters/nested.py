@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.adapters.hosts import LibvirtHost, start_agent
 from lab.adapters.hostvm import HostVm
-from lab.measure.derive import HOST_VM
+from lab.measure.outside import HOST_VM
 from lab.plan.facts import HostFacts
 from lab.run.ports import Agent, Hypervisor, Shell
 

@@ -25,7 +25,6 @@ from lab.measure.doubts import (
     doubt_disagreement,
     doubt_dropped,
     doubt_gap,
-    doubt_outer,
     doubt_short,
 )
 from lab.measure.foldings import fold_acts, measure_foldings
@@ -33,6 +32,7 @@ from lab.measure.governed import NodeView, file_changes, govern_decisions
 from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, task_windows
 from lab.measure.happened import EventLike
 from lab.measure.hostside import KvmReading, ThreadCounters, VcpuThread, kvm_series, vcpu_threads
+from lab.measure.outside import Span, doubt_outside
 from lab.measure.probestream import ProbeStream, StreamError, parse_stream
 from lab.measure.proof import Prover, WindowProof
 from lab.measure.series import Series
@@ -48,8 +48,6 @@ from lab.measure.windows import (
 )
 from lab.plan.labplan import LabPlan, NodePlan
 
-#: The name under which the outer probe watches the host VM.
-HOST_VM = "host-vm"
 #: How far outside of a window its clock is still matched, so that short windows have enough reads.
 CLOCK_MARGIN_NS = 2_000_000_000
 
@@ -228,19 +226,8 @@ class _Derivation:
             yield PhaseProof(phase, shares, proof.snapshot_ns, clocks)
 
     def _outer_doubts(self, phase: _Phase, bound_pct: float) -> tuple[str, ...]:
-        """About the CPUs that guests run on; a housekeeping CPU may wait as it likes."""
-        if phase.outer_ns is None or self._outer.hello is None:
-            return ()
-        start_ns, end_ns = phase.outer_ns
-        threads = {key: one for key, one in vcpu_threads(self._outer).items() if key[0] == HOST_VM}
-        if not threads:
-            return ("the host VM's own CPUs were not watched outside",)
-        return tuple(
-            doubt
-            for (_, vcpu), thread in sorted(threads.items())
-            if vcpu in self._plan.pcpus
-            for doubt in _outer_doubt(vcpu, thread, start_ns, end_ns, bound_pct)
-        )
+        span = Span(phase.start_ns, phase.end_ns, phase.outer_ns)
+        return doubt_outside(self._host, self._outer, self._plan.pcpus, span, bound_pct)
 
     # ---- clocks
 
@@ -349,15 +336,6 @@ def _phase(event: EventLike) -> _Phase:
     if phase.end_ns <= phase.start_ns:
         raise RecordingError(f"events.jsonl: phase {phase.name} ends at or before its start")
     return phase
-
-
-def _outer_doubt(
-    vcpu: int, thread: VcpuThread, start_ns: int, end_ns: int, bound_pct: float
-) -> tuple[str, ...]:
-    growth = thread.growth(start_ns, end_ns)
-    if growth is None:
-        return (f"CPU {vcpu} of the host VM was not watched outside for the whole window",)
-    return doubt_outer(vcpu, 100 * growth.delay_ns / (end_ns - start_ns), bound_pct)
 
 
 def _side_doubts(

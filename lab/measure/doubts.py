@@ -28,9 +28,9 @@ GAP_PCT = 5.0
 #: same stretch.
 CLOCK_ERROR_PCT = 1.0
 
-#: What a host VM's own CPUs may wait for the machine outside before steal in it is doubted. Inside, such a wait
-#: looks like slow execution and goes into everybody's elapsed time; all guests lose alike, so shares of time
-#: barely move: with both CPUs waiting 70 %, steal of 50 % and of 1 % was still seen within 3 points of that,
+#: What a host's own CPUs may wait for the machine outside, or lose to it, before steal in it is doubted. Inside,
+#: such a wait looks like slow execution and goes into everybody's elapsed time; all guests lose alike, so shares of
+#: time barely move: with both CPUs waiting 70 %, steal of 50 % and of 1 % was still seen within 3 points of that,
 #: and both sides within 0.1 points of each other.
 OUTER_DELAY_PCT = 50.0
 
@@ -97,3 +97,10 @@ def doubt_outer(vcpu: int, delay_pct: float, bound_pct: float) -> tuple[str, ...
     if delay_pct <= bound_pct:
         return ()
     return (f"CPU {vcpu} of the host VM waited {delay_pct:.0f} % outside (bound {bound_pct:g} %)",)
+
+
+def doubt_stolen(pcpu: int, stolen_pct: float, bound_pct: float) -> tuple[str, ...]:
+    """A pCPU of a host that is a guest itself was given to others."""
+    if stolen_pct <= bound_pct:
+        return ()
+    return (f"pCPU {pcpu} was stolen from the host itself for {stolen_pct:.0f} % (bound {bound_pct:g} %)",)

@@ -71,7 +71,7 @@ class World:
     `guest_steal` is what the guest counts and `host_delay` what the host counts, as shares of time. `rate`
     is how many guest nanoseconds pass in one of the host. `missing` are guest sample numbers that were
     dropped, `silent_ms` a stretch of guest time without any sample. `outer_delay` is what the host VM's CPUs
-    wait outside.
+    wait outside, `host_steal` what the host's own kernel counts as stolen from its pCPU 0.
     """
 
     node: str = "guest1"
@@ -87,6 +87,7 @@ class World:
     silent_ms: tuple[int, int] = (0, 0)
     delivery_ns: int = 2 * MS
     outer_delay: float = 0.01
+    host_steal: float = 0.0
 
     def guest_bytes(self) -> bytes:
         return b"".join(chunk for _, chunk in self._guest_samples())
@@ -131,7 +132,8 @@ class World:
             f"v {name} {vcpu} {900 + vcpu} {t_ns} {t_ns + 2000} {run_ns} {wait_ns} {switches} {seq} {switches}\n"
             for vcpu in range(self.vcpus)
         )
-        return f"b {seq} {t_ns}\nk cpu0 1 2 3 4 5 6 7 8 9 10\n{threads}e {seq} {t_ns + 9000} 77\n"
+        stolen = 8 + int(self.host_steal * since_ns / (10 * MS))
+        return f"b {seq} {t_ns}\nk cpu0 1 2 3 4 5 6 7 {stolen} 9 10\n{threads}e {seq} {t_ns + 9000} 77\n"
 
     def _arrivals(self) -> str:
         lines, offset = [f"a {self.node} {self.to_host_ns(S)} 0\n"], 0

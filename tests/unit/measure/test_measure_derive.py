@@ -217,6 +217,25 @@ def test_what_the_host_vm_waits_outside(delay: float, doubts: int, work_doubts: 
     )
 
 
+@pytest.mark.parametrize(("steal", "doubts", "work_doubts"), [(0.09, 0, 0), (0.3, 0, 1), (0.6, 1, 0)])
+def test_steal_of_a_host_whose_outside_is_not_seen(steal: float, doubts: int, work_doubts: int) -> None:
+    world = World(host_steal=steal)
+    phase = measure(world, world.recording()).phases[0]
+    assert (len(phase.doubts), len(phase.work_doubts)) == (doubts, work_doubts)
+    expected = f"pCPU 0 was stolen from the host itself for {100 * steal:.0f} %"
+    assert all(one.startswith(expected) for one in phase.doubts + phase.work_doubts)
+
+
+def test_one_loss_is_told_once() -> None:
+    """A host VM whose kernel counts as steal what its CPUs wait outside."""
+    world = World(host_steal=0.6)
+    outer = world.host_bytes(name="host-vm", delay=0.6)
+    phase = measure(world, world.recording(outer_phase(world), outer=outer)).phases[0]
+    assert [doubt.split(" (")[0] for doubt in phase.doubts] == [
+        f"CPU {vcpu} of the host VM waited 60 % outside" for vcpu in (0, 1)
+    ]
+
+
 def test_an_outer_stream_that_does_not_show_the_host_vm() -> None:
     world = World()
     found = measure(world, world.recording(outer_phase(world), outer=world.host_bytes(name="other"))).phases[
