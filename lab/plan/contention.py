@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Predicted steal: what each vCPU wants, what it gets when all declared load runs, and the difference.
+"""Predicted steal: what each vCPU wants, what it gets beside all others, and the difference.
 
 What is modelled, and where it is an approximation:
 
@@ -7,12 +7,16 @@ What is modelled, and where it is an approximation:
   guest's own load balancer does in the long run. A demand below 1 is an average: at any one time a spinning
   task is on one vCPU.
 - *Weight* is the guest's (libvirt's `<shares>` is cpu.weight of the domain's cgroup); the vCPU cgroups inside
-  are equal. The kernel spreads a task group's weight over pCPUs by load, `weight * local load / total load`
-  (calc_group_shares() in kernel/sched/fair.c), so a vCPU competes with `guest weight * its demand / demand of
-  the whole guest`. On one pCPU that is exactly "guests by weight, then vCPUs equally". Over several pCPUs it
-  is the kernel's own approximation, with two of ours: load is taken as demand, although the kernel's average
-  also counts waiting; and vCPUs that may use several pCPUs are assumed to be balanced perfectly.
+  are equal unless folded by weight. The kernel spreads a task group's weight over pCPUs by load, `weight * local
+  load / total load` (calc_group_shares() in kernel/sched/fair.c), so a vCPU competes with `guest weight * its
+  demand / demand of the whole guest`, demands taken by the weights of the vCPUs. On one pCPU that is exactly
+  "guests by weight, then vCPUs equally". Over several pCPUs it is the kernel's own approximation, with two of
+  ours: load is taken as demand, although the kernel's average also counts waiting; and vCPUs that may use several
+  pCPUs are assumed to be balanced perfectly.
 - *Quota* caps a vCPU. A throttled thread is runnable and waits, so what the quota cuts is steal.
+- *Hogs* are threads of the lab's own on the host, in a control group beside those of the guests (pvspin), so that
+  each counts as a guest with a vCPU on each of its pCPUs. A hog's duty is a demand below 1 that lasts: what it did
+  not get it wants later (images/probe/pace.h).
 - Emulator threads and everything else on the host are left out: they belong on the housekeeping pCPUs.
 """
 
@@ -35,13 +39,24 @@ class GuestLoad:
 
 @dataclass(frozen=True)
 class Contender:
-    """A guest as the scheduler of the host sees it: the pCPUs and the demand (0..1) of each vCPU, its CPU
-    weight, and the share of a pCPU at which a quota stops each vCPU (1.0: none)."""
+    """A guest, or a hog, as the scheduler of the host sees it: the pCPUs and the demand (0..1) of each vCPU, its
+    CPU weight, and the share of a pCPU at which a quota stops each vCPU (1.0: none).
+
+    `caps` are those shares where vCPUs differ, `vcpu_weights` their weights among each other.
+    """
 
     pins: tuple[tuple[int, ...], ...]
     demands: tuple[float, ...]
     weight: int = 100
     cap: float = 1.0
+    caps: tuple[float, ...] | None = None
+    vcpu_weights: tuple[int, ...] | None = None
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """The most that each vCPU can use."""
+        caps = self.caps if self.caps is not None else (self.cap,) * len(self.demands)
+        return tuple(map(min, self.demands, caps))
 
 
 def vcpu_demands(vcpus: int, loads: Sequence[GuestLoad]) -> tuple[float, ...]:
@@ -79,11 +94,12 @@ def predict_shares(contenders: Sequence[Contender]) -> tuple[tuple[float, ...], 
 
 
 def _claims(contender: Contender) -> list[Claim]:
-    limits = [min(demand, contender.cap) for demand in contender.demands]
-    total = sum(limits)
+    weights = contender.vcpu_weights or (1,) * len(contender.limits)
+    parts = [weight * limit for weight, limit in zip(weights, contender.limits, strict=True)]
+    total = sum(parts)
     return [
-        Claim(frozenset(pcpus), contender.weight * limit / total, limit)
-        for pcpus, limit in zip(contender.pins, limits, strict=True)
+        Claim(frozenset(pcpus), contender.weight * part / total, limit)
+        for pcpus, part, limit in zip(contender.pins, parts, contender.limits, strict=True)
         if limit > 0
     ]
 

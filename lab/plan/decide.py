@@ -9,6 +9,7 @@ from lab.knobs.load import shipped_registry
 from lab.knobs.registry import beyond
 from lab.plan.arms import plan_comparison, plan_repeats, used_kernels
 from lab.plan.artifacts import plan_artifacts
+from lab.plan.changes import plan_contention, plan_hogs
 from lab.plan.contention import Contender, GuestLoad, predict_steal_pct, vcpu_demands
 from lab.plan.expectations import plan_expectation
 from lab.plan.facts import HostFacts
@@ -18,6 +19,7 @@ from lab.plan.kernels import KernelCatalogue, plan_kernel
 from lab.plan.knobs import plan_knobs
 from lab.plan.labplan import (
     ComparisonPlan,
+    HogPlan,
     KernelPlan,
     LabPlan,
     LoadPlan,
@@ -31,6 +33,8 @@ from lab.plan.labplan import (
 from lab.plan.loads import node_image, plan_loads
 from lab.plan.network import domain_name, node_address, node_mac, plan_network
 from lab.plan.placement import Pins, Placement, plan_placement
+from lab.plan.predicting import hog_contender, with_predictions
+from lab.plan.schedule import plan_schedule
 from lab.topology.armchecks import arm_phases
 from lab.topology.armspec import AA_ARM
 from lab.topology.model import Node, Topology
@@ -48,7 +52,8 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
     loads = plan_loads(topology, network)
     kernels = _plan_kernels(topology, catalogue, facts.emulated)
     comparison = plan_comparison(topology, lab_id)
-    return LabPlan(
+    hogs = plan_hogs(topology.hogs)
+    plan = LabPlan(
         name=topology.name,
         lab_id=lab_id,
         host=facts,
@@ -58,7 +63,7 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
         kernels=kernels,
         artifacts=plan_artifacts(facts.where, kernels, loads),
         network=network,
-        nodes=_plan_nodes(topology, placement, loads, network, lab_id),
+        nodes=_plan_nodes(topology, placement, loads, hogs, network, lab_id),
         knobs=plan_knobs(topology.knobs, topology.nodes, topology.registry, lab_id),
         loads=loads,
         phases=_plan_all_phases(topology, comparison, lab_id),
@@ -70,7 +75,9 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
         expectations=tuple(plan_expectation(topology, spec) for spec in topology.expectations),
         registry=beyond(topology.registry, shipped_registry()),
         comparison=comparison,
+        hogs=hogs,
     )
+    return with_predictions(plan)
 
 
 def _overcommit(topology: Topology, placement: Placement) -> float:
@@ -114,15 +121,22 @@ def _plan_phases(topology: Topology, phases: Sequence[PhaseSpec], lab_id: str) -
             stop=phase.stop,
             until=phase.until,
             govern=plan_govern(phase.govern, topology.nodes),
+            contention=plan_contention(phase.contention, topology.nodes),
+            changes=plan_schedule(phase.schedule, phase.duration, topology.nodes),
         )
         for phase in phases
     )
 
 
 def _plan_nodes(
-    topology: Topology, placement: Placement, loads: Sequence[LoadPlan], network: NetworkPlan, lab_id: str
+    topology: Topology,
+    placement: Placement,
+    loads: Sequence[LoadPlan],
+    hogs: Sequence[HogPlan],
+    network: NetworkPlan,
+    lab_id: str,
 ) -> tuple[NodePlan, ...]:
-    contenders = _contenders(topology.nodes, placement, loads)
+    contenders = [*_contenders(topology.nodes, placement, loads), *map(hog_contender, hogs)]
     steal_pct = predict_steal_pct(contenders)
     return tuple(
         NodePlan(

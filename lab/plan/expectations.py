@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lab.plan.labplan import ExpectationPlan
 from lab.plan.selection import matching
+from lab.topology.contentionspec import PredictionExpectation
 from lab.topology.governspec import GOVERNOR_LIMITS, DecisionsExpectation, GovernorExpectation
 from lab.topology.model import Topology
 from lab.topology.spec import (
@@ -51,8 +52,22 @@ def _plan_expectation(topology: Topology, spec: ExpectationSpec) -> ExpectationP
         return _governor(topology, spec.governor)
     if spec.decisions_match is not None:
         return _decisions_match(topology, spec.decisions_match)
+    if spec.prediction is not None:
+        return _prediction(topology, spec.prediction)
     assert spec.preemptions is not None, "ExpectationSpec has exactly one kind"
     return _preemptions(topology, spec.preemptions)
+
+
+def _prediction(topology: Topology, spec: PredictionExpectation) -> ExpectationPlan:
+    where = "every phase" if spec.phase is None else spec.phase
+    subject = "every busy vCPU" if spec.nodes == "*" else f"every busy vCPU of {spec.nodes}"
+    return ExpectationPlan(
+        kind="prediction",
+        text=f"seen steal against predicted of {subject} in {where}: <= {spec.max:g} % of the window apart",
+        targets=_targets(topology, spec.nodes, None),
+        phases=tuple(phase.name for phase in topology.phases) if spec.phase is None else (spec.phase,),
+        maximum=spec.max,
+    )
 
 
 def _steal(topology: Topology, spec: StealExpectation) -> ExpectationPlan:

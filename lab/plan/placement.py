@@ -39,6 +39,22 @@ def plan_placement(topology: Topology, facts: HostFacts) -> Placement:
 
 
 def _explicit_pcpus(topology: Topology) -> set[int]:
+    hogs = {pcpu for hog in topology.hogs for pcpu in hog.pcpus}
+    return _pinned_pcpus(topology) | hogs | _later_pcpus(topology)
+
+
+def _later_pcpus(topology: Topology) -> set[int]:
+    """Where phases pin vCPUs."""
+    changes = (one for phase in topology.phases for one in (*phase.contention, *phase.schedule))
+    shapes = (entry.shape for phase in topology.phases for entry in phase.schedule)
+    lists = [
+        *(one.pinning for one in changes if one.pinning is not None),
+        *(pins for shape in shapes if shape is not None for pins in shape.pinning or ()),
+    ]
+    return {pcpu for pcpus in lists for pcpu in pcpus}
+
+
+def _pinned_pcpus(topology: Topology) -> set[int]:
     lists = [node.pinning for node in topology.nodes if not isinstance(node.pinning, str)]
     return {pcpu for pins in lists for pcpus in pins for pcpu in pcpus}
 
@@ -47,7 +63,9 @@ def _check_online(topology: Topology, facts: HostFacts) -> None:
     for what, asked in (
         ("host.pcpus", topology.host.pcpus or ()),
         ("host.housekeeping", topology.host.housekeeping or ()),
-        ("a node's pinning", _explicit_pcpus(topology)),
+        ("a node's pinning", _pinned_pcpus(topology)),
+        ("a hog", {pcpu for hog in topology.hogs for pcpu in hog.pcpus}),
+        ("a phase's pinning", _later_pcpus(topology)),
     ):
         missing = set(asked) - set(facts.pcpus)
         if missing:

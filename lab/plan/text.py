@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from lab.plan.arms import template_phases
 from lab.plan.armtext import render_arms, render_order, render_time
+from lab.plan.changes import render_change, render_hog
+from lab.plan.changetext import render_changes, render_predicted
 from lab.plan.governing import render_govern
 from lab.plan.knobtext import render_folds, render_knobs
 from lab.plan.labplan import LabPlan, LoadPlan, NodePlan, PhasePlan
@@ -24,6 +26,7 @@ def _lines(plan: LabPlan) -> Iterator[str]:
     yield from _header(plan)
     yield from _vcpu_table(plan.nodes)
     yield from _section("load", (f"{name}: {text}" for name, text in _loads(plan.loads).items()))
+    yield from _section("hogs on the host", map(render_hog, plan.hogs))
     yield from _section("knobs before the first phase", render_knobs(plan.knobs))
     yield from _phases(plan)
     yield from _section("expected", (expectation.text for expectation in plan.expectations))
@@ -107,6 +110,9 @@ def _phase(phase: PhasePlan, restarts: Sequence[str]) -> Iterator[str]:
         *restarts,
         *render_folds(phase.knobs),
         *map(render_govern, phase.govern),
+        *map(render_change, phase.contention),
+        *render_changes(phase.changes),
+        *render_predicted(phase),
     ):
         yield f"  {line}"
 
