@@ -9,6 +9,9 @@ from pathlib import Path
 
 from lab.cli.desk import Desk
 from lab.errors import ExitCode, InputError
+from lab.judge.arms import compare_arms
+from lab.judge.armtable import render_arms
+from lab.judge.armverdicts import render_short_verdicts, render_windows
 from lab.judge.document import judgement_json
 from lab.judge.evaluate import judge
 from lab.judge.evidence import Evidence
@@ -69,11 +72,24 @@ def tell(desk: Desk, judged: Judged, *, as_json: bool, junit: Path | None) -> Ex
 
 
 def render_judged(judged: Judged) -> str:
-    """Table, verdicts and summary as text."""
-    verdicts = render_verdicts(judged.judgement)
-    folds = render_fold_table(Evidence(judged.plan, judged.measurements))
-    parts = [render_phase_table(judged.plan, judged.measurements), *filter(None, (folds, verdicts))]
-    return "\n".join([*parts, render_summary(judged.judgement)]) + f"\nrecording: {judged.directory}\n"
+    """Tables, verdicts and summary as text. Of a recording with arms: their comparison, the rest in short."""
+    evidence = Evidence(judged.plan, judged.measurements)
+    parts = _compared(evidence, judged.judgement) or _every_phase(evidence, judged.judgement)
+    shown = "\n".join([*filter(None, parts), render_summary(judged.judgement)])
+    return f"{shown}\nrecording: {judged.directory}\n"
+
+
+def _compared(evidence: Evidence, judgement: Judgement) -> list[str]:
+    """Nothing where the plan compares nothing."""
+    report = compare_arms(evidence)
+    if report is None:
+        return []
+    return [render_arms(report, evidence), render_windows(evidence), render_short_verdicts(judgement)]
+
+
+def _every_phase(evidence: Evidence, judgement: Judgement) -> list[str]:
+    table = render_phase_table(evidence.plan, evidence.measurements)
+    return [table, render_fold_table(evidence), render_verdicts(judgement)]
 
 
 def _keep(desk: Desk, path: Path, text: str) -> None:

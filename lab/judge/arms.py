@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from lab.judge.evidence import Evidence, join_reasons
 from lab.judge.metrics import MetricValue, collect_metrics
@@ -100,6 +101,7 @@ def rule_of(plan: ComparisonPlan) -> Rule:
     return Rule(plan.smallest_change_pct, plan.confidence_pct, plan.seed)
 
 
+@lru_cache(maxsize=1)  # the table, the document and each expectation ask for the same one
 def compare_arms(evidence: Evidence) -> ArmsReport | None:
     """All arms against the baseline; None where the plan compares nothing.
 

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from lab.judge.armdocument import arms_document, metric_documents
+from lab.judge.arms import compare_arms
 from lab.judge.evidence import Evidence
 from lab.judge.folds import Fold, FoldLoad, find_folds
+from lab.judge.metrics import collect_metrics
 from lab.judge.preemptions import COUNTERS, per_second
 from lab.judge.throughput import work_per_s
 from lab.judge.verdict import Judgement, Verdict
@@ -30,9 +33,12 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
     """Plain containers, ready for `json.dumps`.
 
     Keys: format, name, lab_id, outcome, verdicts[], phases[], vcpus[], loads[], affinities[], decisions[],
-    file_changes[], foldings[], clocks[], retries[]. Units stand in the keys: `_ns`, `_pct` (of elapsed time),
-    `_per_s`. What was not seen is None.
+    file_changes[], foldings[], metrics[], comparison, clocks[], retries[]. Units stand in the keys: `_ns`,
+    `_pct` (of elapsed time), `_per_s`. What was not seen is None, and so is the comparison where there are no
+    arms.
     """
+    evidence = Evidence(plan, measurements)
+    report = compare_arms(evidence)
     return {
         "format": FORMAT,
         "name": plan.name,
@@ -45,7 +51,9 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
         "affinities": [_affinity(task) for task in measurements.affinities],
         "decisions": [_govern_decision(one) for one in measurements.decisions],
         "file_changes": [asdict(one) for one in measurements.file_changes],
-        "foldings": [_fold(fold) for fold in find_folds(Evidence(plan, measurements))],
+        "foldings": [_fold(fold) for fold in find_folds(evidence)],
+        "metrics": metric_documents(collect_metrics(evidence)),
+        "comparison": None if report is None else arms_document(report),
         "clocks": [
             {"node": match.node, "offset_ns": match.offset_ns, "error_ns": match.error_ns}
             for match in measurements.clocks

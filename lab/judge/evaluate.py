@@ -8,11 +8,13 @@ from dataclasses import replace
 
 from lab.judge.affinity import evaluate_affinity
 from lab.judge.agreement import evaluate_agreement
+from lab.judge.compared import evaluate_compare
 from lab.judge.evidence import Evidence, join_reasons
 from lab.judge.foldeffect import evaluate_fold_effect
 from lab.judge.governor import evaluate_decisions, evaluate_governor
 from lab.judge.hostshare import evaluate_host_share
 from lab.judge.preemptions import evaluate_preemptions
+from lab.judge.repeated import repeat_expectation
 from lab.judge.steal import evaluate_steal
 from lab.judge.throughput import evaluate_throughput
 from lab.judge.verdict import Judgement, Outcome, Verdict
@@ -30,6 +32,7 @@ _JUDGES: dict[ExpectationKind, Callable[[ExpectationPlan, Evidence], Iterator[Ve
     "preemptions": evaluate_preemptions,
     "governor": evaluate_governor,
     "decisions_match": evaluate_decisions,
+    "compare": evaluate_compare,
 }
 
 
@@ -42,7 +45,8 @@ def judge(plan: LabPlan, measurements: Measurements) -> Judgement:
     return Judgement(
         tuple(
             _skip(verdict, expectation, evidence)
-            for expectation in plan.expectations
+            for planned in plan.expectations
+            for expectation in repeat_expectation(planned, plan)
             for verdict in _JUDGES[expectation.kind](expectation, evidence)
         )
     )

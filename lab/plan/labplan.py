@@ -57,8 +57,8 @@ class NumaCellPlan:
 
 @dataclass(frozen=True)
 class NodePlan:
-    """One guest. `address` is its static IPv4 address, `mac` its MAC address; `domain` libvirt's name;
-    `image` the root image that has all of its loads."""
+    """One guest. `address` is its static IPv4 address, `mac` its MAC address; `domain` libvirt's name; `image` the
+    root image that has all of its loads."""
 
     name: str
     domain: str
@@ -119,11 +119,10 @@ class ArtifactPlan:
 
 @dataclass(frozen=True)
 class KnobCandidate:
-    """One place that may back a knob: `raw` is what is written there, `compare` how what is read back is
-    compared.
+    """One place that may back a knob: `raw` is what is written there, `compare` how what is read back is compared.
 
-    `kind`, `path` and `reload` are those of lab.knobs.model.Backend. `conversion` turns what is read there
-    into a value of the knob (lab.knobs.convert.from_raw); None where the place holds that itself.
+    `kind`, `path` and `reload` are those of lab.knobs.model.Backend. `conversion` turns what is read there into a
+    value of the knob (lab.knobs.convert.from_raw); None where the place holds that itself.
     """
 
     generation: str
@@ -139,11 +138,11 @@ class KnobCandidate:
 class KnobSetting:
     """One write of a knob: on the guest `node`, or on the host where that is HOST_SCOPE.
 
-    `value` is in the knob's own unit. The first of `candidates` that the kernel has is written; if it has
-    none, an `optional` setting is skipped. `fold` is the mechanism where the write folds vCPUs
-    (lab.plan.folding); then `fold_vcpus` of the guest `fold_node` are those that are folded after it. `guest`
-    is whose vCPU's control group is written on the host. `left_out` says why further places cannot hold the
-    value: worth telling where the kernel has none of the candidates.
+    `value` is in the knob's own unit. The first of `candidates` that the kernel has is written; if it has none, an
+    `optional` setting is skipped. `fold` is the mechanism where the write folds vCPUs (lab.plan.folding); then
+    `fold_vcpus` of the guest `fold_node` are those that are folded after it. `guest` is whose vCPU's control group
+    is written on the host. `left_out` says why further places cannot hold the value: worth telling where the kernel
+    has none of the candidates.
     """
 
     node: str
@@ -164,8 +163,8 @@ class LoadMetricPlan:
     """A figure that a load reports: its unit, which way is better, and how several guests make one number.
 
     Found in the load's output by `pattern` (a regular expression with one group; `take` says which of several
-    matches), or by the field `field` of `parser` (lab.measure.loadparsers). The figure is the number found
-    times `scale`, or with `amount` that over the number.
+    matches), or by the field `field` of `parser` (lab.measure.loadparsers). The figure is the number found times
+    `scale`, or with `amount` that over the number.
     """
 
     name: str
@@ -185,9 +184,8 @@ class LoadPlan:
     """A load on one node, unpinned where `vcpus` is empty. `kind` is an entry of the catalogue (lab.loads).
 
     `tasks` is how many tasks of it want to run at a time; 0 where the prediction leaves it out. The words of
-    `command` are run in the guest, which needs the root image `image`; they are empty for spin, whose tasks
-    count their work. It `ends` by itself or is stopped; then its output has `metrics`. `parameters` are for
-    people.
+    `command` are run in the guest, which needs the root image `image`; they are empty for spin, whose tasks count
+    their work. It `ends` by itself or is stopped; then its output has `metrics`. `parameters` are for people.
     """
 
     name: str
@@ -257,20 +255,20 @@ class GovernPlan:
 
 @dataclass(frozen=True)
 class PhasePlan:
-    """One phase: writes, load changes, `settle_ns` of waiting, then the measured window of `duration_ns`.
-    While it waits and measures, `govern` governs.
+    """One phase: writes, load changes, `settle_ns` of waiting, then the measured window of `duration_ns`. While it
+    waits and measures, `govern` governs.
 
-    Where arms are compared, it is the topology's phase `template` in an `arm` and a `repeat`, which counts
-    from 1; 0 is warm-up, and not judged. With `fresh` it is the first of its arm and repeat: before anything
-    else all loads end, knobs are brought back to what they were before the first phase, and guests boot their
-    own kernel, or that of `kernels`: (node, kernel) of those that boot another one.
+    Where arms are compared, it is the topology's phase `template` in an `arm` and a `repeat`, which counts from 1;
+    0 is warm-up, and not judged. With `fresh` it is the first of its arm and repeat: before anything else all loads
+    end, knobs are brought back to what they were before the first phase, and guests boot their own kernel, or that
+    of `kernels`: (node, kernel) of those that boot another one.
 
-    With `until` the window ends when these loads have ended, `duration_ns` being the longest that it may
-    take. Those of them that the phase starts begin together with the window.
+    With `until` the window ends when these loads have ended, `duration_ns` being the longest that it may take.
+    Those of them that the phase starts begin together with the window.
 
-    `contention` is changed at its start, after `knobs`, and `changes` during the window, in that order; all
-    of it stays for the phases after. `predicted` is the steal that follows from what runs in the window and
-    how (lab.plan.predicting): empty where a governor decides that, None in plans of older versions.
+    `contention` is changed at its start, after `knobs`, and `changes` during the window, in that order; all of it
+    stays for the phases after. `predicted` is the steal that follows from what runs in the window and how
+    (lab.plan.predicting): empty where a governor decides that, None in plans of older versions.
     """
 
     name: str
@@ -293,8 +291,8 @@ class PhasePlan:
 
 @dataclass(frozen=True)
 class ArmPlan:
-    """One arm: what it does before the topology's first phase, which kernel nodes boot that do not boot their
-    own (node, kernel), which loads run in it besides those that phases start, and which of those do not."""
+    """One arm: what it does before the topology's first phase, which kernel nodes boot that do not boot their own
+    (node, kernel), which loads run in it besides those that phases start, and which of those do not."""
 
     name: str
     knobs: tuple[KnobSetting, ...] = ()
@@ -307,8 +305,8 @@ class ArmPlan:
 class ComparisonPlan:
     """Arms that are compared with `baseline`, each measured in `count` counted repeats after `warmup` others.
 
-    `arms` are the names of all, in the topology's order; `aa_arm` is the last of them, equal to the baseline
-    in everything, and None where the noise floor is not measured. The order in which they ran is that of
+    `arms` are the names of all, in the topology's order; `aa_arm` is the last of them, equal to the baseline in
+    everything, and None where the noise floor is not measured. The order in which they ran is that of
     LabPlan.phases; `order` and `seed` say how it came about. `details` say what the arms are.
     """
 
@@ -329,13 +327,12 @@ class ExpectationPlan:
     """One expectation with every name resolved.
 
     `targets` are (node, vcpu) pairs for steal, agreement and preemptions, and (node, -1) for host_share,
-    fold_effect, governor and decisions_match. `phases` are the phases judged (throughput: phase, baseline;
-    the affinity kinds: none for start to end). Bounds are per cent for steal, agreement and decisions_match,
-    ratios for throughput and host_share, per second for preemptions, ms for fold_effect. `limits` are those
-    of governor: numbers of steps, and settles_within in ns. Where arms are compared, `phases` are those of
-    the topology, and every counted repeat of `arm` is judged; of every arm where that is None. Compare has
-    one phase and an arm, the `metric` or `load` compared, and `verdicts` (lab.stats.compare.Change) any of
-    which is as expected.
+    fold_effect, governor and decisions_match. `phases` are the phases judged (throughput: phase, baseline; the
+    affinity kinds: none for start to end). Bounds are per cent for steal, agreement and decisions_match, ratios for
+    throughput and host_share, per second for preemptions, ms for fold_effect. `limits` are those of governor:
+    numbers of steps, and settles_within in ns. Where arms are compared, `phases` are those of the topology, and
+    every counted repeat of `arm` is judged; of every arm where that is None. Compare has one phase and an arm, the
+    `metric` or `load` compared, and `verdicts` (lab.stats.compare.Change) any of which is as expected.
     """
 
     kind: ExpectationKind
@@ -355,8 +352,8 @@ class ExpectationPlan:
 
 @dataclass(frozen=True)
 class WatchPlan:
-    """A file that guests' probes watch. `name` is the knob that it backs, or its own path; with `complement`
-    it holds every vCPU but those of the knob's value."""
+    """A file that guests' probes watch. `name` is the knob that it backs, or its own path; with `complement` it
+    holds every vCPU but those of the knob's value."""
 
     name: str
     path: str
@@ -365,8 +362,7 @@ class WatchPlan:
 
 @dataclass(frozen=True)
 class MeasurePlan:
-    """Sampling interval of the probes, the disagreement above which a window is UNDECIDED, and watched
-    files."""
+    """Sampling interval of the probes, the disagreement above which a window is UNDECIDED, and watched files."""
 
     interval_ms: int
     disagreement_pct: float
@@ -378,9 +374,8 @@ class LabPlan:
     """Everything that will be done.
 
     `overcommit` is vCPUs per leased pCPU. `pcpus` are the contended ones, `housekeeping` those for emulator
-    and I/O threads (may equal `pcpus` where there is no other). `registry` has the knobs that the topology
-    and its knob files define, beyond the shipped ones, for `lab knob` on the running lab
-    (lab.plan.knobs.registry_of).
+    and I/O threads (may equal `pcpus` where there is no other). `registry` has the knobs that the topology and its
+    knob files define, beyond the shipped ones, for `lab knob` on the running lab (lab.plan.knobs.registry_of).
     """
 
     name: str

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Metrics and comparisons as plain containers, for programs. Keys are stable; new ones may be added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from lab.judge.arms import ArmComparison, ArmsReport
+from lab.judge.metrics import MetricValue
+from lab.stats.bootstrap import Interval
+from lab.stats.compare import Comparison
+
+
+def metric_documents(values: Iterable[MetricValue]) -> list[dict[str, Any]]:
+    """One entry for each metric of each phase: phase, metric, unit, better, value, doubts[]."""
+    return [{**asdict(one), "doubts": list(one.doubts)} for one in values]
+
+
+def arms_document(report: ArmsReport) -> dict[str, Any]:
+    """What was compared by which rule, and every comparison; those of A/A have `aa`: true."""
+    plan = report.plan
+    return {
+        "baseline": plan.baseline,
+        "arms": list(plan.arms),
+        "aa_arm": plan.aa_arm,
+        "repeats": plan.count,
+        "warmup": plan.warmup,
+        "order": plan.order,
+        "seed": plan.seed,
+        "smallest_change_pct": plan.smallest_change_pct,
+        "confidence_pct": plan.confidence_pct,
+        "comparisons": [
+            *(_arm(one, aa=False) for one in report.comparisons),
+            *(_arm(one, aa=True) for one in report.aa),
+        ],
+    }
+
+
+def _arm(one: ArmComparison, *, aa: bool) -> dict[str, Any]:
+    return {
+        "phase": one.metric.phase,
+        "metric": one.metric.name,
+        "unit": one.metric.unit,
+        "arm": one.arm,
+        "aa": aa,
+        **comparison_document(one.comparison),
+        "left_out": list(one.left_out),
+    }
+
+
+def comparison_document(done: Comparison) -> dict[str, Any]:
+    """Keys are the fields of lab.stats.compare.Comparison; `change` and the intervals [low, high] are in
+    `scale`."""
+    return {
+        "better": done.better,
+        "verdict": done.verdict.value,
+        "scale": done.scale,
+        "change": done.change,
+        "interval": _interval(done.interval),
+        "narrow_interval": _interval(done.narrow_interval),
+        "n": done.n,
+        "paired": done.paired,
+        "baseline": asdict(done.baseline),
+        "other": asdict(done.other),
+        "p": done.p,
+        "p_adjusted": done.p_adjusted,
+        "p_same": done.p_same,
+        "rank_test": done.rank_test,
+        "rank_p": done.rank_p,
+        "hedges_g": done.hedges_g,
+        "cliffs_delta": done.cliffs_delta,
+        "more_repeats": done.more_repeats,
+        "reason": done.reason,
+    }
+
+
+def _interval(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
