@@ -13,6 +13,7 @@ from lab.judge.evidence import Evidence
 from lab.judge.folds import Fold, FoldLoad, find_folds
 from lab.judge.metrics import collect_metrics
 from lab.judge.preemptions import COUNTERS, per_second
+from lab.judge.prooftable import proof_document
 from lab.judge.throughput import work_per_s
 from lab.judge.verdict import Judgement, Verdict
 from lab.measure.windows import (
@@ -24,6 +25,7 @@ from lab.measure.windows import (
     VcpuWindow,
 )
 from lab.plan.labplan import LabPlan
+from lab.plan.predicting import predictions
 
 #: Version of the document; it grows when a key changes its meaning or goes away.
 FORMAT = 1
@@ -32,8 +34,8 @@ FORMAT = 1
 def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgement) -> dict[str, Any]:
     """Plain containers, ready for `json.dumps`.
 
-    Keys: format, name, lab_id, outcome, verdicts[], phases[], vcpus[], loads[], affinities[], decisions[],
-    file_changes[], foldings[], metrics[], comparison, clocks[], retries[]. Units stand in the keys: `_ns`,
+    Keys: format, name, lab_id, outcome, verdicts[], phases[], proofs[], vcpus[], loads[], affinities[],
+    decisions[], file_changes[], foldings[], metrics[], comparison, clocks[], retries[]. Units stand in the keys: `_ns`,
     `_pct` (of elapsed time), `_per_s`. What was not seen is None, and so is the comparison where there are no
     arms.
     """
@@ -46,6 +48,7 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
         "outcome": judgement.outcome.value,
         "verdicts": [_verdict(verdict) for verdict in judgement.verdicts],
         "phases": [_phase(window) for window in measurements.phases],
+        "proofs": [proof_document(proof) for proof in measurements.proofs],
         "vcpus": list(_vcpus(plan, measurements)),
         "loads": list(_loads(plan, measurements)),
         "affinities": [_affinity(task) for task in measurements.affinities],
@@ -86,6 +89,7 @@ def _phase(window: PhaseWindow) -> dict[str, Any]:
 
 def _vcpus(plan: LabPlan, measurements: Measurements) -> Iterator[dict[str, Any]]:
     planned = {(node.name, vcpu.vcpu): vcpu for node in plan.nodes for vcpu in node.vcpus}
+    predicted = predictions(plan)
     for window in measurements.vcpus:
         vcpu = planned.get((window.node, window.vcpu))
         yield {
@@ -93,7 +97,7 @@ def _vcpus(plan: LabPlan, measurements: Measurements) -> Iterator[dict[str, Any]
             "vcpu": window.vcpu,
             "phase": window.phase,
             "pcpus": list(vcpu.pcpus) if vcpu else None,
-            "predicted_steal_pct": vcpu.predicted_steal_pct if vcpu else None,
+            "predicted_steal_pct": predicted.get(window.phase, {}).get((window.node, window.vcpu)),
             **_steal(window),
             "voluntary_switches": window.voluntary_switches,
             **_counters(window),

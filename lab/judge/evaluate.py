@@ -13,8 +13,9 @@ from lab.judge.evidence import Evidence, join_reasons
 from lab.judge.foldeffect import evaluate_fold_effect
 from lab.judge.governor import evaluate_decisions, evaluate_governor
 from lab.judge.hostshare import evaluate_host_share
+from lab.judge.overrepeats import judge_repeats
+from lab.judge.prediction import evaluate_prediction
 from lab.judge.preemptions import evaluate_preemptions
-from lab.judge.repeated import repeat_expectation
 from lab.judge.steal import evaluate_steal
 from lab.judge.throughput import evaluate_throughput
 from lab.judge.verdict import Judgement, Outcome, Verdict
@@ -32,6 +33,7 @@ _JUDGES: dict[ExpectationKind, Callable[[ExpectationPlan, Evidence], Iterator[Ve
     "preemptions": evaluate_preemptions,
     "governor": evaluate_governor,
     "decisions_match": evaluate_decisions,
+    "prediction": evaluate_prediction,
     "compare": evaluate_compare,
 }
 
@@ -39,16 +41,17 @@ _JUDGES: dict[ExpectationKind, Callable[[ExpectationPlan, Evidence], Iterator[Ve
 def judge(plan: LabPlan, measurements: Measurements) -> Judgement:
     """All verdicts: expectations in the plan's order; within one, phases in order, then targets in order.
 
+    Of an expectation about arms there is one for each arm and target, over all repeats (lab.judge.overrepeats).
     Pure, and never an error on missing data: what was not measured is UNDECIDED and says so.
     """
     evidence = Evidence(plan, measurements)
+
+    def judge_one(expectation: ExpectationPlan) -> Iterator[Verdict]:
+        for verdict in _JUDGES[expectation.kind](expectation, evidence):
+            yield _skip(verdict, expectation, evidence)
+
     return Judgement(
-        tuple(
-            _skip(verdict, expectation, evidence)
-            for planned in plan.expectations
-            for expectation in repeat_expectation(planned, plan)
-            for verdict in _JUDGES[expectation.kind](expectation, evidence)
-        )
+        tuple(verdict for one in plan.expectations for verdict in judge_repeats(one, plan, judge_one))
     )
 
 

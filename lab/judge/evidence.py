@@ -16,6 +16,7 @@ from lab.measure.windows import (
     VcpuWindow,
 )
 from lab.plan.labplan import LabPlan
+from lab.plan.predicting import predictions
 
 
 def join_reasons(reasons: Iterable[str]) -> str:
@@ -29,6 +30,7 @@ class Evidence:
     def __init__(self, plan: LabPlan, measurements: Measurements) -> None:
         self.plan = plan
         self.measurements = measurements
+        self._predicted = predictions(plan)
         self._nodes = {node.name: node for node in plan.nodes}
         self._phases = {window.phase: window for window in measurements.phases}
         self._vcpus = {(window.node, window.vcpu, window.phase): window for window in measurements.vcpus}
@@ -47,6 +49,10 @@ class Evidence:
     def phase(self, phase: str) -> PhaseWindow | None:
         """The window of `phase`; None where it was not measured."""
         return self._phases.get(phase)
+
+    def predicted_steal(self, phase: str) -> dict[tuple[str, int], float | None]:
+        """What was predicted for `phase`, by node and vCPU: None where a vCPU is idle; empty where nothing was."""
+        return self._predicted.get(phase, {})
 
     def vcpu(self, node: str, vcpu: int, phase: str) -> VcpuWindow | None:
         """The window of one vCPU; None where it was not seen."""

@@ -13,14 +13,14 @@ from lab.judge.layout import MISSING, Column, fit, heading, number, row, wrap
 from lab.judge.preemptions import per_second
 from lab.judge.throughput import render_idle_tasks, work_per_s
 from lab.judge.verdict import Judgement, Outcome, Verdict
-from lab.measure.windows import Measurements, TaskWindow, VcpuWindow
+from lab.measure.windows import Measurements, TaskWindow
 from lab.plan.labplan import LabPlan, NodePlan, VcpuPlan
 from lab.units import format_cpulist, format_seconds
 
 _LEGEND = (
     "guest: steal column of /proc/stat; host: run-queue delay of the vCPU's thread; diff: between the two; "
-    "predict: fair share with all declared load running and no knob set; invol: involuntary switches of the "
-    "vCPU's thread; slices: times it was put on a pCPU"
+    "predict: fair share of what runs in the phase, as it runs; invol: involuntary switches of the vCPU's thread; "
+    "slices: times it was put on a pCPU"
 )
 _NODE_WIDTHS = (4, 16)
 _PCPU_WIDTHS = (4, 8)
@@ -93,18 +93,21 @@ def _vcpu_table(evidence: Evidence, phase: str) -> list[str]:
     steal = sum(column.width + 1 for column in columns[3:7]) - 1
     groups = f"{'':{names}}{' steal, % of time '.center(steal, '-')} {' per second '.center(17, '-')}"
     rows = [
-        row(_vcpu_cells(node, vcpu, evidence.vcpu(node.name, vcpu.vcpu, phase)), columns)
+        row(_vcpu_cells(node, vcpu, evidence, phase), columns)
         for node, vcpu in _planned_vcpus(evidence)
     ]
     return [f"  {groups}", heading(columns), *rows]
 
 
-def _vcpu_cells(node: NodePlan, planned: VcpuPlan, window: VcpuWindow | None) -> list[str | float | None]:
+def _vcpu_cells(
+    node: NodePlan, planned: VcpuPlan, evidence: Evidence, phase: str
+) -> list[str | float | None]:
+    window = evidence.vcpu(node.name, planned.vcpu, phase)
     cells: list[str | float | None] = [
         node.name,
         planned.vcpu,
         format_cpulist(planned.pcpus),
-        planned.predicted_steal_pct,
+        evidence.predicted_steal(phase).get((node.name, planned.vcpu)),
     ]
     if window is None:
         return [*cells, None, None, None, None, None]

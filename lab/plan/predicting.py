@@ -220,12 +220,15 @@ def _mean(parts: Sequence[tuple[int, float | None]]) -> float | None:
     return round(sum(length * (steal or 0.0) for length, steal in parts) / total, 2)
 
 
-def predicted_steal(plan: LabPlan, phase: str) -> dict[tuple[str, int], float | None]:
-    """Predicted steal by node and vCPU in `phase`; empty where nothing is predicted.
+def predictions(plan: LabPlan) -> dict[str, dict[tuple[str, int], float | None]]:
+    """Predicted steal by phase, and in it by node and vCPU; empty where nothing is predicted.
 
     Plans of older versions have one prediction for all phases, with all load running.
     """
-    found = next((one for one in plan.phases if one.name == phase), None)
-    if found is not None and found.predicted is not None:
-        return {(one.node, one.vcpu): one.steal_pct for one in found.predicted}
-    return {(node.name, one.vcpu): one.predicted_steal_pct for node in plan.nodes for one in node.vcpus}
+    always = {(node.name, one.vcpu): one.predicted_steal_pct for node in plan.nodes for one in node.vcpus}
+    return {
+        phase.name: always
+        if phase.predicted is None
+        else {(one.node, one.vcpu): one.steal_pct for one in phase.predicted}
+        for phase in plan.phases
+    }
