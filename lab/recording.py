@@ -12,7 +12,9 @@
     guests/NODE/probe.stream   the guest probe's bytes, as they came through the virtio-serial port
     guests/NODE/console.log    the guest's console
     guests/NODE/domain.xml     the domain as it was defined
-    guests/NODE/boots/N/       the same three of start number N (from 0), where the guest was started anew since
+    guests/NODE/loads/LOAD/N.out, N.status
+                               what run number N (from 0) of a load wrote, and how it ended (images/probe/pvload.c)
+    guests/NODE/boots/N/       the first three of start number N (from 0), where the guest was started anew since
     verdicts.json              what the judge said (made anew by `lab check`)
     lost/N/                    the same for the Nth attempt, where an attempt lost a guest or the host
 
@@ -29,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import InputError, RecordingError
+from lab.measure.loadruns import LoadOutput
 from lab.plan.labplan import LabPlan, parse_plan_json, render_plan_json
 
 FORMAT = 1
@@ -43,11 +46,12 @@ class Event:
     place has them; guest_t0_ns, guest_t1_ns around the write, within host_t0_ns, host_t1_ns, which alone time a
     write on the host; where vCPUs are folded by it fold, fold_node, fold_vcpus; guest: whose vCPU's control group
     it is), `knob-skipped` (node, knob, value, reason: an optional one the kernel lacks), `knob-restored` (node,
-    knob, path, old, new, clocks as of `knob`), `load-start` and `load-stop` (load, node), `ready` (node, boot_s),
-    `restart` (node, boot, cmdline: its start number `boot`, counted from 0, before which the one before it ends),
-    `govern` (node, source, action, bound, seen_pct, high_pct, low_pct, by, before, after, write_ns; from_ns, to_ns:
-    the period it was made from, by `clock`), `retry` (what, reason, attempt), `lost` (what, reason), `disturbance`
-    (reason), `note` (text).
+    knob, path, old, new, clocks as of `knob`), `load-start` and `load-stop` (load, node; of a load with a command
+    `load-start` is at the moment when it was to begin, with its run's number, and guest_t0_ns and its companions
+    as of `knob`, around the command that told it), `ready` (node, boot_s), `restart` (node, boot, cmdline: its
+    start number `boot`, counted from 0, before which the one before it ends), `govern` (node, source, action,
+    bound, seen_pct, high_pct, low_pct, by, before, after, write_ns; from_ns, to_ns: the period it was made from,
+    by `clock`), `retry` (what, reason, attempt), `lost` (what, reason), `disturbance` (reason), `note` (text).
     """
 
     t_ns: int
@@ -126,6 +130,17 @@ class Recording:
         numbers = sorted(int(path.name) for path in boots.glob("*") if path.name.isdecimal())
         return tuple(_read_bytes(boots / str(number) / "probe.stream") for number in numbers)
 
+    def load_outputs(self, node: str) -> tuple[LoadOutput, ...]:
+        """What the runs of loads left behind on `node`, by load and number."""
+        found = (self.directory / "guests" / node / "loads").glob("*/*.status")
+        runs = sorted((path.parent.name, int(path.stem)) for path in found if path.stem.isdecimal())
+        return tuple(self._load_output(node, load, number) for load, number in runs)
+
+    def _load_output(self, node: str, load: str, number: int) -> LoadOutput:
+        path = self.directory / "guests" / node / "loads" / load / str(number)
+        status, output = (_read_bytes(path.with_suffix(suffix)) for suffix in (".status", ".out"))
+        return LoadOutput(load, number, status, output)
+
     def console(self, node: str) -> str:
         """The console of `node`, undecodable bytes replaced; empty if there is none."""
         return _read_bytes(self.directory / "guests" / node / "console.log").decode(errors="replace")
@@ -178,6 +193,12 @@ class RecordingWriter:
             directory = directory / "boots" / str(boot)
             directory.mkdir(parents=True, exist_ok=True)
         return directory / name
+
+    def load_path(self, node: str, load: str, number: int, name: str) -> Path:
+        """Where a file (out, status) of a load's run number `number` on `node` goes."""
+        directory = self.directory / "guests" / node / "loads" / load
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory / f"{number}.{name}"
 
     def has_boot(self, node: str, boot: int) -> bool:
         """Whether the files of an earlier start are there; domain.xml is the last to be written."""

@@ -67,7 +67,8 @@ static _Noreturn void usage_error(const char *text, const char *about)
 
 struct request {
 	const char *directory, *vcpus;
-	uint64_t at_ns, timeout_s, grace_s;
+	uint64_t at_ns, grace_s;
+	double timeout_s;
 	size_t limit;
 	char **command;
 };
@@ -164,7 +165,7 @@ static int wait_for(const struct request *request)
 	struct load_files files;
 
 	load_files_name(&files, request->directory);
-	return load_wait(&files, (int)request->timeout_s * 1000) ? 0 : 1;
+	return load_wait(&files, (int)(request->timeout_s * 1000)) ? 0 : 1;
 }
 
 static int stop(const struct request *request)
@@ -187,6 +188,16 @@ static uint64_t parse_number(const char *name, const char *text, uint64_t most)
 	return number;
 }
 
+static double parse_seconds(const char *name, const char *text)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (end == text || *end != '\0' || !(seconds >= 0 && seconds <= 1e6))
+		usage_error("not a number of seconds for ", name);
+	return seconds;
+}
+
 static void take_option(struct request *request, const char *name, const char *value)
 {
 	if (!value)
@@ -198,7 +209,7 @@ static void take_option(struct request *request, const char *name, const char *v
 	else if (strcmp(name, "--at") == 0)
 		request->at_ns = parse_number(name, value, UINT64_MAX / 2);
 	else if (strcmp(name, "--timeout") == 0)
-		request->timeout_s = parse_number(name, value, 1000000);
+		request->timeout_s = parse_seconds(name, value);
 	else if (strcmp(name, "--grace") == 0)
 		request->grace_s = parse_number(name, value, 3600);
 	else if (strcmp(name, "--limit") == 0)

@@ -17,6 +17,7 @@ from lab.recording import RecordingWriter
 from lab.run.events import Journal
 from lab.run.lab import Lab, Surroundings, open_lab
 from lab.run.labknobs import host_knobs_restored
+from lab.run.loads import fetch_unfinished
 from lab.run.phases import PhaseRunner
 from lab.run.ports import Host, Narrator
 
@@ -58,7 +59,7 @@ def _run_once(
         open_recording(lab, topology_text, directory) as writer,
         host_knobs_restored(lab, around.narrator),
     ):
-        PhaseRunner(lab, around.narrator, writer.kvm_stats).run_all()
+        PhaseRunner(lab, around.narrator, writer.kvm_stats, writer.load_path).run_all()
 
 
 @contextmanager
@@ -70,8 +71,10 @@ def open_recording(lab: Lab, topology_text: str, directory: Path) -> Iterator[Re
         lab.journal.attach(writer.event)
         try:
             yield writer
-        except BaseException:
+        except BaseException as error:
             _fetch_what_is_left(lab, writer)
+            if not isinstance(error, Lost):  # guests that may be gone would be waited for
+                fetch_unfinished(lab, writer.load_path)
             raise
         else:
             fetch_streams(lab, writer)

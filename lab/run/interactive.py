@@ -285,7 +285,7 @@ def open_session(lab: Lab, topology_text: str, directory: Path, narrator: Narrat
     session = None
     try:
         with open_recording(lab, topology_text, directory) as writer:
-            runner = PhaseRunner(lab, narrator, writer.kvm_stats)
+            runner = PhaseRunner(lab, narrator, writer.kvm_stats, writer.load_path)
             with host_knobs_restored(lab, narrator):
                 runner.set_knobs(lab.plan.knobs)
                 session = LabSession(lab, writer, runner)

@@ -6,24 +6,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 from lab.errors import LabFailure, Lost
-from lab.plan.labplan import HOST_SCOPE, KnobSetting, LoadPlan, PhasePlan
+from lab.plan.labplan import HOST_SCOPE, KnobSetting, PhasePlan
 from lab.recording import KvmStats
 from lab.run.anew import CommandLines
 from lab.run.govern import Governors
-from lab.run.guestctl import start_load, stop_load
 from lab.run.lab import Lab
 from lab.run.labknobs import restore_settings, write_settings
-from lab.run.ports import Narrator, Shell
+from lab.run.loads import GuestLoads, KeepOutput
+from lab.run.ports import Narrator
 from lab.run.watch import DELIVERY_S
 from lab.units import format_seconds
 
 #: The probe on the host notices a guest's end at once; its word has to come from there.
 _NEWS_S = 2.0
-
-_OnNode = TypeVar("_OnNode", KnobSetting, LoadPlan)
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,22 @@ class CleanPoint:
 
 
 class PhaseRunner:
-    """Runs phases one after the other; `keep_stats` is given KVM's counters at each edge of a window."""
+    """Runs phases one after the other.
 
-    def __init__(self, lab: Lab, narrator: Narrator, keep_stats: Callable[[KvmStats], None]) -> None:
+    `keep_stats` is given KVM's counters at each edge of a window; what loads say goes where `keep_output` says.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        narrator: Narrator,
+        keep_stats: Callable[[KvmStats], None],
+        keep_output: KeepOutput | None = None,
+    ) -> None:
         self._lab = lab
         self._narrator = narrator
         self._keep_stats = keep_stats
-        self._running: set[tuple[str, str]] = set()
+        self._loads = GuestLoads(lab, keep_output)
         self._command_lines = CommandLines(lab)
         self._governors = Governors(lab.plan, lab.watch, self.set_knobs, lab.journal.add)
         self._clean: CleanPoint | None = None
@@ -60,6 +66,7 @@ class PhaseRunner:
             self.run(phase)
         self._governors.release(())
         self._lab.watch.sleep(DELIVERY_S)
+        self._loads.end_all_commands()
 
     def run(self, phase: PhasePlan) -> None:
         """One phase, its measured window written down as an event."""
@@ -72,20 +79,27 @@ class PhaseRunner:
         self._governors.release(phase.govern)
         self.stop_loads(phase.stop)
         self.set_knobs(phase.knobs)
-        self.start_loads(phase.start)
+        self.start_loads([name for name in phase.start if name not in phase.until])
         begin = self._lab.watch.mark(f"phase-begin {phase.name}")
         self._governors.govern(phase.govern)
         self._governors.sleep(phase.settle_ns / 1e9)
-        self.measure(phase.name, phase.duration_ns / 1e9, begin)
+        self.measure(phase.name, phase.duration_ns / 1e9, begin, phase.until)
 
-    def measure(self, name: str, seconds: float, begin_ns: int | None = None) -> None:
-        """One measured window of `seconds`; `begin_ns` is when the changes before it were done."""
+    def measure(
+        self, name: str, seconds: float, begin_ns: int | None = None, until: Sequence[str] = ()
+    ) -> None:
+        """One measured window of `seconds`; `begin_ns` is when the changes before it were done.
+
+        Loads of `until` that do not run begin together with it, and it ends when all of them have ended.
+        """
         watch = self._lab.watch
+        armed = self._loads.arm(until)
         self._read_stats()
         watch.tasks(f"phase-start {name}")
+        self._loads.release(armed)
         outer_start = watch.mark_outside(f"phase-start {name}")
         start = watch.mark(f"phase-start {name}")
-        self._governors.sleep(seconds)
+        self._loads.wait(until, seconds, self._governors.sleep)
         end = watch.mark(f"phase-end {name}")
         outer_end = watch.mark_outside(f"phase-end {name}")
         watch.tasks(f"phase-end {name}")
@@ -94,6 +108,7 @@ class PhaseRunner:
         if begin_ns is not None:
             more["begin_ns"] = begin_ns
         self._lab.journal.add(end, "phase", phase=name, start_ns=start, end_ns=end, **more)
+        self._loads.finish(until)
 
     def set_knobs(self, settings: Sequence[KnobSetting]) -> None:
         """Set knobs, all nodes at the same time, each node's in order, and write down both clocks.
@@ -103,7 +118,7 @@ class PhaseRunner:
         """
         started = self._command_lines.set(settings)
         if started:
-            self._end_loads_of(started)
+            self._loads.nodes_started_anew(started)
         self._write_knobs(self._command_lines.rest(settings, started))
 
     def begin_arm(self, phase: PhasePlan) -> None:
@@ -111,7 +126,7 @@ class PhaseRunner:
 
         Loads end, governors let go, guests that run something else are started anew, knobs are brought back.
         """
-        self.stop_loads(sorted({load for load, _ in self._running}))
+        self.stop_loads(sorted({load for load, _ in self._loads.running}))
         self._governors.release(())
         self._command_lines.begin(phase.knobs, dict(phase.kernels))
         self._lab.shells.open_all()  # while nothing contends
@@ -140,47 +155,17 @@ class PhaseRunner:
         self._write_knobs([one for one in point.standing if (one.guest or one.node) in anew])
         self._command_lines.remember(point.standing)
 
-    def _end_loads_of(self, nodes: Sequence[str]) -> None:
-        """Write down that the loads of guests that were started anew are over."""
-        now = self._lab.watch.mark("load-stop")
-        for load, node in sorted(one for one in self._running if one[1] in nodes):
-            self._running.discard((load, node))
-            self._lab.journal.add(now, "load-stop", load=load, node=node)
-
     def _write_knobs(self, settings: Sequence[KnobSetting]) -> None:
         for setting in write_settings(self._lab, settings):
             self._command_lines.stands(setting)
 
     def start_loads(self, names: Sequence[str]) -> None:
         """Start loads by name, at the same time on all their nodes where they do not run."""
-        loads = [one for one in self._loads(names) if (one.name, one.node) not in self._running]
-        self._change_loads(loads, "load-start", start_load)
-        self._running.update((one.name, one.node) for one in loads)
+        self._loads.start(names)
 
     def stop_loads(self, names: Sequence[str]) -> None:
         """Stop loads by name, on all their nodes where they run."""
-        loads = [one for one in self._loads(names) if (one.name, one.node) in self._running]
-        self._change_loads(loads, "load-stop", stop_load)
-        self._running.difference_update((one.name, one.node) for one in loads)
-
-    def _loads(self, names: Sequence[str]) -> list[LoadPlan]:
-        return [load for load in self._lab.plan.loads if load.name in names]
-
-    def _change_loads(
-        self, loads: Sequence[LoadPlan], kind: str, change: Callable[[Shell, LoadPlan], None]
-    ) -> None:
-        if not loads:
-            return
-        by_node = _by_node(loads)
-
-        def change_on(node: str) -> None:
-            for load in by_node[node]:
-                change(self._lab.shells[node], load)
-
-        self._lab.everywhere(list(by_node), change_on)
-        now = self._lab.watch.mark(kind)
-        for load in loads:
-            self._lab.journal.add(now, kind, load=load.name, node=load.node)
+        self._loads.stop(names)
 
     def _read_stats(self) -> None:
         t0 = self._lab.watch.mark("kvm-stats")
@@ -204,10 +189,3 @@ class PhaseRunner:
         except LabFailure:
             self._lab.watch.sleep(_NEWS_S)
             raise
-
-
-def _by_node(items: Sequence[_OnNode]) -> dict[str, list[_OnNode]]:
-    groups: dict[str, list[_OnNode]] = {}
-    for item in items:
-        groups.setdefault(item.node, []).append(item)
-    return groups
