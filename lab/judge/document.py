@@ -35,9 +35,9 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
     """Plain containers, ready for `json.dumps`.
 
     Keys: format, name, lab_id, outcome, verdicts[], phases[], proofs[], vcpus[], loads[], affinities[],
-    decisions[], file_changes[], foldings[], metrics[], comparison, clocks[], retries[]. Units stand in the keys: `_ns`,
-    `_pct` (of elapsed time), `_per_s`. What was not seen is None, and so is the comparison where there are no
-    arms.
+    decisions[], file_changes[], foldings[], metrics[], comparison, clocks[], retries[]. Units stand in the keys:
+    `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is None, and so is the comparison where there are
+    no arms.
     """
     evidence = Evidence(plan, measurements)
     report = compare_arms(evidence)

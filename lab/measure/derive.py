@@ -47,6 +47,7 @@ from lab.measure.windows import (
     VcpuWindow,
 )
 from lab.plan.labplan import LabPlan, NodePlan
+from lab.plan.leasing import leased_pcpus
 
 #: How far outside of a window its clock is still matched, so that short windows have enough reads.
 CLOCK_MARGIN_NS = 2_000_000_000
@@ -227,7 +228,7 @@ class _Derivation:
 
     def _outer_doubts(self, phase: _Phase, bound_pct: float) -> tuple[str, ...]:
         span = Span(phase.start_ns, phase.end_ns, phase.outer_ns)
-        return doubt_outside(self._host, self._outer, self._plan.pcpus, span, bound_pct)
+        return doubt_outside(self._host, self._outer, leased_pcpus(self._plan), span, bound_pct)
 
     # ---- clocks
 

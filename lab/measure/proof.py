@@ -21,6 +21,7 @@ from lab.measure.happened import EventLike
 from lab.measure.probestream import ProbeStream
 from lab.measure.snapshots import HostSnapshot
 from lab.plan.labplan import LabPlan
+from lab.plan.leasing import leased_pcpus
 from lab.units import format_cpulist, format_seconds
 
 #: The key in the first line of a stream whose probe takes snapshots; older ones did not.
@@ -78,7 +79,7 @@ class Prover:
     def _prove(self, first: int, last: int, start_ns: int, end_ns: int) -> WindowProof:
         snapshots = self._host.snapshots[first : last + 1]
         runs = self._history.between(first, last)
-        leased = self._plan.pcpus
+        leased = leased_pcpus(self._plan)
         return WindowProof(
             doubts=(
                 *_foreign_doubts(runs, leased),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.errors import LeaseTaken
 from lab.plan.labplan import LabPlan
+from lab.plan.leasing import leased_pcpus
 from lab.run.records import LabRecord, LabRecords
 from lab.units import format_cpulist
 
@@ -25,7 +26,7 @@ def leases_locked(state_dir: Path) -> Iterator[None]:
 
 def check_leases(records: LabRecords, plan: LabPlan) -> None:
     """Raise LeaseTaken if a live lab on the same host holds one of the plan's pCPUs."""
-    wanted = {pcpu for node in plan.nodes for vcpu in node.vcpus for pcpu in vcpu.pcpus}
+    wanted = set(leased_pcpus(plan))
     for record in records.all():
         shared = wanted & set(record.pcpus)
         if record.where == plan.host.where and shared and not record.is_orphan():

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lab.errors import InputError
 from lab.plan.labplan import LabPlan
+from lab.plan.leasing import leased_pcpus
 
 
 class LabState(StrEnum):
@@ -79,7 +80,7 @@ class LabRecords:
             boot_id=read_boot_id(),
             domains=tuple(node.domain for node in plan.nodes),
             network=plan.network.name,
-            pcpus=tuple(sorted({pcpu for node in plan.nodes for vcpu in node.vcpus for pcpu in vcpu.pcpus})),
+            pcpus=leased_pcpus(plan),
             remote_dir=remote_dir,
         )
         directory = self.directory(plan.lab_id)

@@ -12,7 +12,7 @@ from fakeworld import make_facts, make_plan, make_topology
 from run.test_run_lab import dead_pid
 
 from lab.errors import LeaseTaken
-from lab.plan.labplan import LabPlan
+from lab.plan.labplan import ChangePlan, HogPlan, LabPlan, PhasePlan
 from lab.run.leases import check_leases, leases_locked
 from lab.run.records import LabRecords, LabState
 
@@ -40,6 +40,30 @@ def test_overlapping_pcpus_are_refused_with_the_holder(records):
 def test_disjoint_pcpus_are_free(records):
     records.create(plan_on(0, 1, "first"), "/store/labs/first")
     check_leases(records, plan_on(2, 3, "second"))
+
+
+def test_pcpus_for_housekeeping_are_not_leased(records):
+    topology = make_topology(NODES.format('"0"', '"1"'), pcpus="0-1")
+    first, second = (make_plan(topology, make_facts("local"), lab_id) for lab_id in ("first", "second"))
+    assert first.housekeeping == (3,)
+    records.create(first, "/store/labs/first")
+    check_leases(records, plan_on(3, 2, "on-it"))
+    elsewhere = tuple(
+        replace(node, vcpus=tuple(replace(vcpu, pcpus=(2,)) for vcpu in node.vcpus)) for node in second.nodes
+    )
+    check_leases(records, replace(second, nodes=elsewhere))
+
+
+def test_pcpus_of_hogs_and_of_later_pins_are_leased(records):
+    plan = plan_on(0, 0, "first")
+    hog = HogPlan("hog", (1,), 50.0, 100_000_000, 100)
+    pin = ChangePlan("pin", "guest", vcpus=(1,), pcpus=(2,))
+    phase = PhasePlan("only", 1, 0, (), (), (), contention=(pin,))
+    records.create(replace(plan, hogs=(hog,), phases=(phase,)), "/store/labs/first")
+    for pcpu in (0, 1, 2):
+        with pytest.raises(LeaseTaken, match=f"pCPUs {pcpu} of local"):
+            check_leases(records, plan_on(pcpu, pcpu, "second"))
+    check_leases(records, plan_on(3, 3, "second"))
 
 
 def test_the_same_pcpus_of_another_host_are_free(records):
