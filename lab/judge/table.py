@@ -11,6 +11,7 @@ from lab.judge.evidence import Evidence
 from lab.judge.governtable import GOVERNED_LEGEND, render_governors
 from lab.judge.layout import MISSING, Column, fit, heading, number, row, wrap
 from lab.judge.preemptions import per_second
+from lab.judge.prooftable import render_proof
 from lab.judge.throughput import render_idle_tasks, work_per_s
 from lab.judge.verdict import Judgement, Outcome, Verdict
 from lab.measure.windows import Measurements, TaskWindow
@@ -54,6 +55,7 @@ def _phase_lines(evidence: Evidence, phase: str) -> list[str]:
     lines += _vcpu_table(evidence, phase)
     lines += _work_table(evidence, phase)
     lines += render_governors(evidence, phase)
+    lines += render_proof(evidence, phase)
     return lines + [line for text in _doubts(evidence, phase) for line in wrap(f"! {text}", 2, 4)]
 
 
