@@ -21,7 +21,7 @@ from lab.adapters.nested import NestedHost
 from lab.artifacts.builtonly import BuiltOnly
 from lab.artifacts.cache import Cache
 from lab.artifacts.catalogue import read_kernel_catalogue
-from lab.artifacts.images import ensure_image
+from lab.artifacts.images import GUEST, HOST, ensure_image
 from lab.artifacts.kernels import ensure_kernel, host_kernel_plan
 from lab.artifacts.ports import Progress
 from lab.artifacts.probe import ensure_probe
@@ -78,7 +78,7 @@ class Wiring:
         return ProbeGuest(
             emulator=self._emulator(),
             kernel=kernel.boot_image,
-            root_image=ensure_image(self.workshop, "guest").image,
+            root_image=ensure_image(self.workshop, GUEST).image,
             init_binary=ensure_probe(self.workshop).init,
         )
 
@@ -110,7 +110,7 @@ class Wiring:
 
     def _programs(self) -> Programs:
         built = ensure_probe(self.workshop)
-        return Programs(built.pvprobe, built.pvknob)
+        return Programs(built.pvprobe, built.pvknob, built.pvspin)
 
     def _start_host_vm(self, programs: Programs) -> NestedHost:
         parts = self.host_vm_parts()
@@ -154,7 +154,7 @@ class Wiring:
         return HostVmParts(
             emulator=str(ensure_toolbox(self.workshop).emulator),
             kernel=str(kernel.boot_image),
-            image=str(ensure_image(self.workshop, "host").image),
+            image=str(ensure_image(self.workshop, HOST).image),
             init_binary=str(probe.init),
             probe=str(probe.pvprobe),
             accelerator="qemu",
@@ -173,11 +173,13 @@ class Wiring:
     def launch(self, plan: LabPlan) -> Launch:
         """The files that guests are made of, built if need be."""
         kernels = {kernel.name: ensure_kernel(self.workshop, kernel) for kernel in plan.kernels}
+        images = sorted({node.image for node in plan.nodes} - {GUEST})
         return Launch(
-            root_image=ensure_image(self.workshop, "guest").image,
+            root_image=ensure_image(self.workshop, GUEST).image,
             kernels={name: built.boot_image for name, built in kernels.items()},
             init_binary=ensure_probe(self.workshop).init,
             modules={name: built.modules for name, built in kernels.items() if built.modules},
+            images={name: ensure_image(self.workshop, name).image for name in images},
         )
 
     def surroundings(self, launch: Launch) -> Surroundings:

@@ -119,6 +119,10 @@ class Cache:
             entry.path.rename(doomed)
             shutil.rmtree(doomed)
 
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of things that there may be entries of, by name."""
+        return tuple(sorted(path.name for path in self.root.glob("*") if path.is_dir()))
+
     def remove_leftovers(self) -> tuple[Path, ...]:
         """Remove what crashed builds left and nobody builds now; the paths removed."""
         found = sorted(self.root.glob("*/.*.*"))

@@ -7,14 +7,17 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from lab.artifacts.probe import Probe, ensure_probe
 from lab.artifacts.recipe import read_recipe, recipe_inputs, write_tree
 from lab.artifacts.workshop import Workshop, file_digest
-from lab.errors import BuildFailed, CommandFailed
+from lab.errors import BuildFailed, CommandFailed, InputError
 
-ImageKind = Literal["guest", "host"]
+#: The root image of guests without loads that need more.
+GUEST = "guest"
+HOST = "host"
+#: Directories of `images` with a recipe of something else than a root image.
+_OTHERS = ("toolbox",)
 
 #: All images carry the same, so that the same tree gives the same bytes.
 _FILESYSTEM_UUID = "00000000-0000-0000-0000-000000000000"
@@ -30,12 +33,22 @@ class RootImage:
     key: str
 
 
-def ensure_image(workshop: Workshop, kind: ImageKind) -> RootImage:
-    """The root image of guests or of the host VM, made by `images/<kind>` unless it is in the cache.
+def image_kinds(images_dir: Path) -> tuple[str, ...]:
+    """The root images that there are recipes of: directories of the project's `images`."""
+    found = (path.parent.name for path in images_dir.glob("*/recipe.yaml"))
+    return tuple(sorted(set(found) - set(_OTHERS)))
 
-    Raises CommandFailed or BuildFailed where it cannot be made, HostError where this machine lacks a tool or
-    a Debian mirror.
+
+def ensure_image(workshop: Workshop, kind: str) -> RootImage:
+    """The root image of guests (any of those that begin with guest) or of the host VM, made by `images/<kind>`
+    unless it is in the cache.
+
+    Raises InputError where there is no recipe of it, CommandFailed or BuildFailed where it cannot be made,
+    HostError where this machine lacks a tool or a Debian mirror.
     """
+    known = image_kinds(workshop.images_dir)
+    if kind not in known:
+        raise InputError(f"there is no root image {kind!r}; there is {', '.join(known)}", "`lab image list`")
     probe = ensure_probe(workshop)
     recipe = workshop.images_dir / kind
     programs = {name: _program(probe, name) for name in read_recipe(recipe).programs}
@@ -62,7 +75,7 @@ def _program(probe: Probe, name: str) -> Path:
     return programs[name]
 
 
-def _build(workshop: Workshop, kind: ImageKind, programs: dict[str, Path], directory: Path) -> None:
+def _build(workshop: Workshop, kind: str, programs: dict[str, Path], directory: Path) -> None:
     workshop.progress.step(f"making the {kind} image")
     log = workshop.build_log(f"{kind}-image", directory)
     work, tree = directory / "work", directory / "tree"

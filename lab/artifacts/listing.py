@@ -11,7 +11,8 @@ from typing import Any
 
 from lab.artifacts.cache import Cache, CacheEntry
 
-IMAGE_KINDS = ("guest-image", "host-image", "toolbox")
+_TOOLBOX = "toolbox"
+_IMAGE = "-image"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def list_kernels(cache: Cache) -> tuple[Listed, ...]:
 
 def list_images(cache: Cache) -> tuple[Listed, ...]:
     """Root images and emulator toolboxes, the last used of each kind first."""
-    return tuple(_listed(entry, _title(entry)) for kind in IMAGE_KINDS for entry in cache.entries(kind))
+    kinds = [*(kind for kind in cache.kinds() if kind.endswith(_IMAGE)), _TOOLBOX]
+    return tuple(_listed(entry, _title(entry)) for kind in kinds for entry in cache.entries(kind))
 
 
 def _release(entry: CacheEntry) -> str:

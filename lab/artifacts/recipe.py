@@ -26,11 +26,15 @@ _UNPACK_TIMEOUT_S = 600
 
 
 class Recipe(BaseModel):
-    """One recipe.yaml. `keep` empty means everything; `prefer` is the suite that wins over newer rules."""
+    """One recipe.yaml. `keep` empty means everything; `prefer` is the suite that wins over newer rules.
+
+    `base` names the recipe beside it whose tree this one adds to; it has no base itself.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    suites: tuple[str, ...]
+    base: str | None = None
+    suites: tuple[str, ...] = ()
     packages: tuple[str, ...]
     prefer: str | None = None
     keep: tuple[str, ...] = ()
@@ -39,7 +43,31 @@ class Recipe(BaseModel):
 
 
 def read_recipe(directory: Path) -> Recipe:
-    """The recipe in `directory`. Raises InputError that names the file and what is wrong."""
+    """The recipe in `directory`, with its base's. Raises InputError that names the file and what is wrong."""
+    recipe = _read_own(directory)
+    if recipe.base is None:
+        if not recipe.suites:
+            raise InputError(
+                f"{directory / 'recipe.yaml'}: the recipe cannot be used: it has no suites and no base"
+            )
+        return recipe
+    base = _read_own(directory.parent / recipe.base)
+    if base.base is not None or not (base.keep and recipe.keep) or recipe.suites or recipe.prefer:
+        raise InputError(
+            f"{directory / 'recipe.yaml'}: the recipe cannot be used: on a base it has keep and no suites, and "
+            f"{recipe.base} has keep and no base"
+        )
+    added = ("packages", "keep", "programs", "directories")
+    return base.model_copy(update={one: (*getattr(base, one), *getattr(recipe, one)) for one in added})
+
+
+def _files_of(directory: Path) -> tuple[Path, ...]:
+    """The trees that are put on top, in order."""
+    base = _read_own(directory).base
+    return tuple(one / "files" for one in ([directory.parent / base] if base else []) + [directory])
+
+
+def _read_own(directory: Path) -> Recipe:
     path = directory / "recipe.yaml"
     try:
         return Recipe.model_validate(yaml.safe_load(path.read_text()))
@@ -52,8 +80,14 @@ def recipe_inputs(directory: Path) -> dict[str, Any]:
 
     The packages' versions are not part of it: an image stays as it is until its recipe changes.
     """
-    recipe = read_recipe(directory).model_dump(mode="json")
-    return {"version": _VERSION, "recipe": recipe, "files": tree_digests(directory / "files")}
+    recipe = read_recipe(directory).model_dump(mode="json", exclude={"base"})
+    files = {
+        name: digest
+        for tree in _files_of(directory)
+        if tree.is_dir()
+        for name, digest in tree_digests(tree).items()
+    }
+    return {"version": _VERSION, "recipe": recipe, "files": files}
 
 
 def write_tree(workshop: Workshop, directory: Path, target: Path, work: Path, log: Path) -> None:
@@ -66,8 +100,9 @@ def write_tree(workshop: Workshop, directory: Path, target: Path, work: Path, lo
     _unpack_packages(workshop, recipe, whole, work, log)
     if recipe.keep:
         cut_tree(workshop.commands, whole, recipe.keep, target)
-    if (directory / "files").is_dir():
-        shutil.copytree(directory / "files", target, symlinks=True, dirs_exist_ok=True)
+    for files in _files_of(directory):
+        if files.is_dir():
+            shutil.copytree(files, target, symlinks=True, dirs_exist_ok=True)
     for name in recipe.directories:
         (target / name).mkdir(parents=True, exist_ok=True)
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,20 +11,18 @@ from lab.cli.desk import desk_of
 from lab.cli.parameters import JsonOption
 
 
-class Kind(StrEnum):
-    """Whose root image."""
-
-    GUEST = "guest"
-    HOST = "host"
-
-
-def build(ctx: typer.Context, kind: Annotated[Kind, typer.Argument(help="Whose image.")]) -> None:
+def build(
+    ctx: typer.Context,
+    kind: Annotated[
+        str, typer.Argument(help="guest, guest-loads (for loads that need more), or host (of the host VM).")
+    ],
+) -> None:
     """Build a root image."""
     from lab.artifacts.images import ensure_image
 
     desk = desk_of(ctx)
-    image = ensure_image(desk.wiring.workshop, "guest" if kind is Kind.GUEST else "host")
-    desk.print(f"{kind.value} {image.image}")
+    image = ensure_image(desk.wiring.workshop, kind)
+    desk.print(f"{kind} {image.image}")
 
 
 def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:

@@ -44,5 +44,6 @@ def _prepare(desk: Desk, topology: Topology, host: str | None) -> None:
         ]
     launch = desk.wiring.launch(plan)
     lines.append(f"guest image  {launch.root_image}")
+    lines += [f"guest image  {name}: {path}" for name, path in launch.images.items()]
     lines += [f"kernel       {name}: {path}" for name, path in launch.kernels.items()]
     desk.print(f"{topology.name} on {plan.host.where}:\n" + "\n".join(f"  {line}" for line in lines))

@@ -131,7 +131,7 @@ def _guest_files(host: Host, plan: LabPlan, node: NodePlan, launch: Launch, remo
     paths = GuestPaths(
         kernel=host.stage(launch.kernels[node.kernel]),
         initrd=f"{remote}/{initrd_name(node, node.kernel)}",
-        root_image=host.stage(launch.root_image),
+        root_image=host.stage(launch.images.get(node.image, launch.root_image)),
         console_log=f"{remote}/{node.name}.console",
         probe_socket=f"{remote}/{node.name}.sock",
         cmdline=render_guest_cmdline(plan, node),

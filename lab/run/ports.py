@@ -7,11 +7,11 @@ All raise only errors out of `lab.errors`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lab.plan.facts import HostFacts
 
@@ -98,8 +98,15 @@ class Hypervisor(Protocol):
     def vcpu_pins(self, domain: str) -> Mapping[int, tuple[int, ...]]:
         """Live affinity by vCPU."""
 
+    def pin_vcpu(self, domain: str, vcpu: int, pcpus: Sequence[int]) -> None:
+        """Let a vCPU run on these pCPUs only, from now on."""
+
     def close(self) -> None:
         """Give the connection up; safe to repeat."""
+
+
+#: The lab's own programs that are run by commands on hosts (images/probe).
+HostProgram = Literal["pvknob", "pvspin"]
 
 
 class Host(Protocol):
@@ -115,9 +122,8 @@ class Host(Protocol):
     def hypervisor(self) -> Hypervisor:
         """Its libvirt."""
 
-    @property
-    def knob_program(self) -> str:
-        """The path of pvknob on the host, put there if need be."""
+    def program(self, name: HostProgram) -> str:
+        """The path of one of the lab's own programs on the host, put there if need be."""
 
     def stage(self, source: Path) -> str:
         """The path under which the host's QEMU can read the local file `source`, copied if need be.
@@ -138,13 +144,14 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class Launch:
-    """Local files that guests are made of: root image, kernels by name, the init program, and by kernel the
-    archive of its modules, for those that have modules."""
+    """Local files that guests are made of: root image, kernels by name, the init program, by kernel the archive of
+    its modules, for those that have modules, and further root images by name, for nodes that have another."""
 
     root_image: Path
     kernels: Mapping[str, Path]
     init_binary: Path
     modules: Mapping[str, Path] = field(default_factory=dict)
+    images: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Narrator(Protocol):

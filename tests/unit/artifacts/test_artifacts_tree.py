@@ -107,7 +107,40 @@ def test_merged_usr():
     assert merge_usr(PurePosixPath("etc/lib")) == PurePosixPath("etc/lib")
 
 
-@pytest.mark.parametrize("kind", ["guest", "host", "toolbox"])
+def test_a_recipe_on_a_base_has_all_of_that(tmp_path: Path):
+    both = recipe_inputs(IMAGES / "guest-loads")
+    base, own = read_recipe(IMAGES / "guest"), read_recipe(IMAGES / "guest-loads")
+    for key in ("packages", "keep", "programs", "directories"):
+        assert getattr(own, key)[: len(getattr(base, key))] == getattr(base, key)
+    assert "usr/bin/stress-ng" in own.keep and own.suites == base.suites
+    assert both["files"] == recipe_inputs(IMAGES / "guest")["files"]
+    assert "base" not in both["recipe"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("packages: [a]\n", "no suites and no base"),
+        ("base: whole\npackages: [a]\nkeep: [b]\n", "whole has keep and no base"),
+        ("base: cut\npackages: [a]\n", "on a base it has keep"),
+        ("base: cut\nsuites: [sid]\npackages: [a]\nkeep: [b]\n", "and no suites"),
+        ("base: none\npackages: [a]\nkeep: [b]\n", "none/recipe.yaml"),
+    ],
+)
+def test_a_base_that_cannot_be_is_named(tmp_path: Path, text: str, message: str):
+    for name, content in {
+        "whole": "suites: [trixie]\npackages: [a]\n",
+        "cut": "suites: [trixie]\npackages: [a]\nkeep: [b]\n",
+        "mine": text,
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.yaml").write_text(content)
+    with pytest.raises(InputError) as caught:
+        read_recipe(tmp_path / "mine")
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize("kind", ["guest", "guest-loads", "host", "toolbox"])
 def test_the_projects_recipes_are_valid(kind: str):
     recipe = read_recipe(IMAGES / kind)
     assert recipe.packages
