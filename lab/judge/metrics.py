@@ -14,7 +14,7 @@ from statistics import fmean
 from lab.judge.evidence import Evidence
 from lab.judge.throughput import doubt_throughput, work_per_s
 from lab.measure.windows import LoadResult
-from lab.plan.labplan import LabPlan, LoadMetricPlan, LoadPlan
+from lab.plan.labplan import LabPlan, LoadMetricPlan, LoadPlan, PhasePlan
 from lab.stats.compare import Better
 
 #: The mean over busy vCPUs, as the guests counted it.
@@ -45,14 +45,14 @@ def collect_metrics(evidence: Evidence) -> tuple[MetricValue, ...]:
     A load that was not seen in a phase has none there, and a phase without load has no steal of busy vCPUs.
     In a phase that is not the one that was asked for (an optional knob was missing) all are doubted.
     """
-    return tuple(value for phase in evidence.plan.phases for value in phase_metrics(evidence, phase.name))
+    return tuple(value for phase in evidence.plan.phases for value in phase_metrics(evidence, phase))
 
 
-def phase_metrics(evidence: Evidence, phase: str) -> Iterator[MetricValue]:
+def phase_metrics(evidence: Evidence, phase: PhasePlan) -> Iterator[MetricValue]:
     """The metrics of one phase: those of each load in the plan's order, then steal."""
-    skipped = tuple(f"skipped: {reason}" for reason in evidence.skipped(phase))
+    skipped = tuple(f"skipped: {reason}" for reason in evidence.skipped(phase.name))
     by_load = _loads(evidence.plan)
-    values = [*(one for name in by_load for one in _of_load(evidence, phase, name, by_load[name]))]
+    values = [*(one for name in by_load for one in _of_load(evidence, phase.name, name, by_load[name]))]
     for one in (*values, *_steal(evidence, phase)):
         yield MetricValue(one.phase, one.metric, one.unit, one.better, one.value, (*one.doubts, *skipped))
 
@@ -167,15 +167,23 @@ def _over_guests(metric: LoadMetricPlan, shares: Sequence[float]) -> float:
 # ---- steal
 
 
-def _steal(evidence: Evidence, phase: str) -> Iterator[MetricValue]:
-    nodes = busy_nodes(evidence, phase)
-    planned = [
+def _busy_vcpus(evidence: Evidence, phase: PhasePlan) -> list[tuple[str, int]]:
+    """The vCPUs that the prediction for this phase keeps busy; without one, those that all declared load
+    would, in the guests in which any ran."""
+    if phase.predicted:
+        return [(one.node, one.vcpu) for one in phase.predicted if one.steal_pct is not None]
+    nodes = busy_nodes(evidence, phase.name)
+    return [
         (node.name, vcpu.vcpu)
         for node in evidence.plan.nodes
         if node.name in nodes
         for vcpu in node.vcpus
         if vcpu.predicted_steal_pct is not None
     ]
+
+
+def _steal(evidence: Evidence, planned_phase: PhasePlan) -> Iterator[MetricValue]:
+    phase, planned = planned_phase.name, _busy_vcpus(evidence, planned_phase)
     windows = [evidence.vcpu(node, vcpu, phase) for node, vcpu in planned]
     seen = [one.guest_steal_pct for one in windows if one is not None and one.guest_steal_pct is not None]
     if not seen:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from lab.plan.labplan import ExpectationPlan
 from lab.plan.selection import matching
+from lab.topology.comparespec import CompareExpectation
 from lab.topology.contentionspec import PredictionExpectation
 from lab.topology.governspec import GOVERNOR_LIMITS, DecisionsExpectation, GovernorExpectation
 from lab.topology.model import Topology
@@ -54,8 +55,24 @@ def _plan_expectation(topology: Topology, spec: ExpectationSpec) -> ExpectationP
         return _decisions_match(topology, spec.decisions_match)
     if spec.prediction is not None:
         return _prediction(topology, spec.prediction)
+    if spec.compare is not None:
+        return _compare(topology, spec.compare)
     assert spec.preemptions is not None, "ExpectationSpec has exactly one kind"
     return _preemptions(topology, spec.preemptions)
+
+
+def _compare(topology: Topology, spec: CompareExpectation) -> ExpectationPlan:
+    """plan_expectation says which arm."""
+    baseline = topology.repeats.baseline or next((arm.name for arm in topology.arms), "the baseline")
+    what = spec.metric if spec.load is None else spec.load
+    return ExpectationPlan(
+        kind="compare",
+        text=f"{what} in {spec.phase} against {baseline}: {' or '.join(spec.verdict)}",
+        phases=(spec.phase,),
+        load=spec.load,
+        metric=spec.metric,
+        verdicts=spec.verdict,
+    )
 
 
 def _prediction(topology: Topology, spec: PredictionExpectation) -> ExpectationPlan:

@@ -9,6 +9,8 @@ from typing import Any
 from lab.knobs.model import Registry
 from lab.strictyaml.findings import Finding, Loc, unknown
 from lab.topology.armchecks import check_arms, is_about, merge_findings, variants
+from lab.topology.comparechecks import check_compare_expected
+from lab.topology.comparespec import CompareExpectation
 from lab.topology.contentionchecks import (
     check_contention,
     check_hogs,
@@ -244,6 +246,14 @@ def _prediction(checker: _Checker, expect: PredictionExpectation, loc: Loc) -> I
     yield from check_prediction_expected(checker.spec, expect, loc)
 
 
+def _compare(checker: _Checker, expect: CompareExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.phase(expect.phase, (*loc, "phase"))
+    if expect.load is not None:
+        yield from checker.load(expect.load, (*loc, "load"))
+        yield from checker.runs(expect.load, expect.phase, (*loc, "phase"))
+    yield from check_compare_expected(checker.spec, expect, loc)
+
+
 _EXPECTATIONS: dict[str, Callable[[_Checker, Any, Loc], Iterator[Finding]]] = {
     "steal": _steal,
     "agreement": _agreement,
@@ -256,6 +266,7 @@ _EXPECTATIONS: dict[str, Callable[[_Checker, Any, Loc], Iterator[Finding]]] = {
     "governor": _governor,
     "decisions_match": _governor,
     "prediction": _prediction,
+    "compare": _compare,
 }
 
 

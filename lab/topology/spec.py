@@ -33,6 +33,7 @@ from lab.topology.atoms import (
 from lab.topology.atoms import FoldMechanism as FoldMechanism
 from lab.topology.changespec import FoldSpec as FoldSpec
 from lab.topology.changespec import KnobSetSpec as KnobSetSpec
+from lab.topology.comparespec import CompareExpectation
 from lab.topology.contentionspec import (
     HogSpec,
     PhaseContentionSpec,
@@ -275,6 +276,7 @@ EXPECTATION_KINDS = (
     "governor",
     "decisions_match",
     "prediction",
+    "compare",
 )
 
 
@@ -292,6 +294,7 @@ class ExpectationSpec(Spec):
     governor: GovernorExpectation | None = None
     decisions_match: DecisionsExpectation | None = None
     prediction: PredictionExpectation | None = None
+    compare: CompareExpectation | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> ExpectationSpec:
