@@ -19,7 +19,7 @@ from fakeworld import MASK, STORE, STUBBORN, TICK_NS, FakeGuest, FakeLoad, FakeW
 from lab.adapters.ssh import failed_command
 from lab.errors import CommandFailed, GuestLost, HostLost, LabFailure, Lost
 from lab.plan.domainxml import METADATA_URI
-from lab.run.ports import Agent, AgentEvent, CommandResult, Hypervisor, Shell
+from lab.run.ports import Agent, AgentEvent, CommandResult, HostProgram, Hypervisor, Shell
 from lab.units import format_cpulist, parse_cpulist
 
 
@@ -79,7 +79,7 @@ class FakeAgent:
             lines += [f"k cpu{pcpu} 1 0 2 {idle} 0 0 0 0 0 0", f"p cpu{pcpu} 0 0 0 0 0 0 {int(busy_ns)} 8 9"]
         for task in self.world.tasks:
             owner, start = "@lab" if task.pid in owned else "-", task.started_ns // 10_000_000
-            about = f"{owner} {task.pcpu} {start} {int(task.run_ns)} {task.pcpu} {task.name}"
+            about = f"{owner} {task.pcpu} {start} {int(task.run_ns)} 0 {task.pcpu} {task.name}"
             lines.append(f"t {task.pid} {task.pid} {about}")
         for guest in self.world.guests.values():
             lines += self._threads_of(guest)
@@ -93,14 +93,14 @@ class FakeAgent:
         group = f"/machine/qemu-{guest.pid}-{guest.domain}.libvirt-qemu"
         first = guest.emulator[0] if guest.emulator else 0
         lines = [
-            f"t {guest.pid} {guest.pid} {owner} {first} {start} 0 {format_cpulist(guest.emulator) or '-'} qemu",
+            f"t {guest.pid} {guest.pid} {owner} {first} {start} 0 0 {format_cpulist(guest.emulator) or '-'} qemu",
             f"c {guest.pid} {group}/emulator",
             f"f /sys/fs/cgroup{group}/cpu.weight {guest.weight}",
             f"f /sys/fs/cgroup{group}/cpu.max max 100000",
         ]
         for vcpu, pcpus in enumerate(guest.pins):
             tid, run_ns = guest.pid + 1 + vcpu, int(guest.run_ns[vcpu])
-            about = f"{owner} {pcpus[0]} {start} {run_ns} {format_cpulist(pcpus)} CPU {vcpu}/KVM"
+            about = f"{owner} {pcpus[0]} {start} {run_ns} 0 {format_cpulist(pcpus)} CPU {vcpu}/KVM"
             lines += [f"t {tid} {guest.pid} {about}", f"c {tid} {group}/vcpu{vcpu}"]
             lines += [f"f /sys/fs/cgroup{group}/vcpu{vcpu}/cpu.max {guest.quota}"]
         return lines
@@ -402,9 +402,8 @@ class FakeHost:
         self.hypervisor: Hypervisor = FakeHypervisor(world)
         self._outer = outer
 
-    @property
-    def knob_program(self) -> str:
-        return f"{STORE}/store/pvknob"
+    def program(self, name: HostProgram) -> str:
+        return f"{STORE}/store/{name}"
 
     def stage(self, source: Path) -> str:
         with self.world.gate("stage"):

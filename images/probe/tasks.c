@@ -50,7 +50,7 @@ struct snapshot {
 
 /* What /proc/PID/task/TID/stat says of a task (proc(5)). */
 struct about {
-	uint64_t flags, start, pcpu;
+	uint64_t flags, children, start, pcpu;
 	char name[NAME_SIZE];
 };
 
@@ -170,6 +170,8 @@ static bool parse_about(const char *stat, struct about *about)
 		at = strchr(at + 1, ' ');
 		if (at && field == 9)
 			about->flags = strtoull(at, NULL, 10);
+		else if (at && (field == 16 || field == 17))
+			about->children += strtoull(at, NULL, 10);
 		else if (at && field == 22)
 			about->start = strtoull(at, NULL, 10);
 		else if (at && field == 39)
@@ -199,6 +201,7 @@ static void put_task(const struct snapshot *snapshot, pid_t pid, pid_t tid, uint
 	text_field(text, about->pcpu);
 	text_field(text, about->start);
 	text_field(text, run_ns);
+	text_field(text, about->children * NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
 	put_affinity(tid, text);
 	text_char(text, ' ');
 	text_string(text, about->name);

@@ -18,14 +18,17 @@ _GUESTS_KTHREAD = re.compile(r"(?:vhost|kvm)-\D*(\d*)")
 
 @dataclass(frozen=True)
 class TaskRun:
-    """`run_ns` that one task ran over some time; `pcpus` are those on which it was seen at its edges."""
+    """`run_ns` that one task ran over some time, and children of its process that ended in it; `pcpus` are those on
+    which it was seen at its edges."""
 
     task: HostTask
     run_ns: int
+    children_ns: int
     pcpus: frozenset[int]
 
     def __add__(self, later: TaskRun) -> TaskRun:
-        return TaskRun(later.task, self.run_ns + later.run_ns, self.pcpus | later.pcpus)
+        run_ns, children_ns = self.run_ns + later.run_ns, self.children_ns + later.children_ns
+        return TaskRun(later.task, run_ns, children_ns, self.pcpus | later.pcpus)
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ class RunHistory:
                 self._names[task.pid] = task.name
             if number > 0:
                 ran_ns = task.run_ns - (before.run_ns if before else 0)
+                children_ns = task.children_ns - (before.children_ns if before else 0)
                 seen_on = {task.pcpu} | ({before.pcpu} if before else set())
-                yield TaskRun(task, ran_ns, frozenset(seen_on))
+                yield TaskRun(task, ran_ns, children_ns, frozenset(seen_on))
 
     def between(self, first: int, last: int) -> HostRuns:
         """From snapshot number `first` to number `last`, which comes later."""
@@ -154,3 +158,14 @@ def unlisted_ns(runs: HostRuns, pcpu: int) -> int:
     here = min(measure[pcpu] for measure in measures) - listed.get(pcpu, 0.0)
     in_all = min(sum(measure.values()) for measure in measures) - sum(listed.values())
     return max(0, round(min(here, in_all)))
+
+
+def busiest_parent(runs: HostRuns) -> tuple[str, int] | None:
+    """Name and pid of the foreign process whose children ended after they had run most; None if none ended."""
+    parents = [
+        run for run in runs.runs.values() if run.children_ns > 0 and is_foreign(run.task, runs.guests_pids)
+    ]
+    if not parents:
+        return None
+    task = max(parents, key=lambda run: run.children_ns).task
+    return runs.names.get(task.pid, task.name), task.pid

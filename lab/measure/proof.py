@@ -16,7 +16,14 @@ from functools import cached_property
 
 from lab.measure.bindings import binding_problems, bindings_at
 from lab.measure.doubts import FOREIGN_PCT, READING_ERROR_NS
-from lab.measure.foreign import ForeignRun, HostRuns, RunHistory, foreign_runs, unlisted_ns
+from lab.measure.foreign import (
+    ForeignRun,
+    HostRuns,
+    RunHistory,
+    busiest_parent,
+    foreign_runs,
+    unlisted_ns,
+)
 from lab.measure.happened import EventLike
 from lab.measure.probestream import ProbeStream
 from lab.measure.snapshots import HostSnapshot
@@ -130,7 +137,13 @@ def _foreign_doubts(runs: HostRuns, leased: Sequence[int]) -> Iterator[str]:
         yield from _small_doubts(pcpu, small, bound_ns, runs.elapsed_ns)
         missing_ns = unlisted_ns(runs, pcpu)
         if missing_ns > bound_ns:
-            yield f"{_UNLISTED} ran {_percent(missing_ns, runs.elapsed_ns)} of pCPU {pcpu}"
+            share = _percent(missing_ns, runs.elapsed_ns)
+            yield f"{_UNLISTED} ran {share} of pCPU {pcpu}{_whose_children(runs)}"
+
+
+def _whose_children(runs: HostRuns) -> str:
+    parent = busiest_parent(runs)
+    return "" if parent is None else f", most of them perhaps children of {parent[0]} ({parent[1]})"
 
 
 def _large_doubt(one: ForeignRun, elapsed_ns: int) -> str:

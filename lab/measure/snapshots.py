@@ -23,7 +23,8 @@ class HostTask:
 
     `owner` is a guest's name, LAB, KERNEL or NOBODY; `pcpu` where it ran last; `start` when it was made, in clock
     ticks since the host's boot, which tells it from one that had its tid before; `run_ns` what it had run since
-    then; `affinity` the pCPUs that it may run on.
+    then, `children_ns` what children of its process had that ended and were waited for; `affinity` the pCPUs that
+    it may run on.
     """
 
     tid: int
@@ -32,6 +33,7 @@ class HostTask:
     pcpu: int
     start: int
     run_ns: int
+    children_ns: int
     affinity: tuple[int, ...]
     name: str
 
@@ -114,7 +116,7 @@ class OpenSnapshot:
         self._run_ns[parse_number(words[0][3:])] = parse_number(words[_RUN_TIME])
 
     def _take_task(self, rest: str) -> None:
-        tid, pid, owner, pcpu, start, run_ns, affinity, name = rest.split(" ", 7)
+        tid, pid, owner, pcpu, start, run_ns, children_ns, affinity, name = rest.split(" ", 8)
         self._tasks.append(
             HostTask(
                 tid=parse_number(tid),
@@ -123,6 +125,7 @@ class OpenSnapshot:
                 pcpu=parse_number(pcpu),
                 start=parse_number(start),
                 run_ns=parse_number(run_ns),
+                children_ns=parse_number(children_ns),
                 affinity=() if affinity == "-" else parse_cpulist(affinity),
                 name=name,
             )

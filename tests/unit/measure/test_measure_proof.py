@@ -38,12 +38,23 @@ class Ran:
     owner: str = NOBODY
     affinity: Sequence[int] = (0, 1)
     born: int = 0
+    children: float = 0.0
 
     def at(self, number: int, t_ns: int) -> HostTask:
         pcpu = self.pcpus[min(number, len(self.pcpus) - 1)]
         run_ns = int(self.share * (t_ns - START_NS)) + (0 if self.born else 5 * S)
         affinity = tuple(self.affinity)
-        return HostTask(self.tid or self.pid, self.pid, self.owner, pcpu, 77, run_ns, affinity, self.name)
+        return HostTask(
+            self.tid or self.pid,
+            self.pid,
+            self.owner,
+            pcpu,
+            77,
+            run_ns,
+            S + int(self.children * (t_ns - START_NS)),
+            affinity,
+            self.name,
+        )
 
 
 def guests_threads() -> list[Ran]:
@@ -197,6 +208,17 @@ def test_a_task_that_began_in_the_window_is_named() -> None:
 def test_what_no_task_explains_is_told() -> None:
     (doubt,) = prove(busy={0: 0.9, 1: 0.5}).doubts
     assert doubt == "tasks that ended unseen ran 39.9 % of pCPU 0"
+
+
+def test_whose_children_they_may_be_is_told() -> None:
+    parents = [
+        Ran("make", 0.01, [0, 1], 900, children=0.38),
+        Ran("sh", 0.001, [0, 1], 901, children=0.1),
+        Ran("pvprobe", 0.001, [0], 902, owner=LAB, children=0.9),
+    ]
+    (doubt,) = prove(*parents, busy={0: 0.9, 1: 0.51}).doubts
+    assert doubt.startswith("tasks that ended unseen ran 39.")
+    assert doubt.endswith("% of pCPU 0, most of them perhaps children of make (900)")
 
 
 def test_it_is_told_without_schedstat_too() -> None:

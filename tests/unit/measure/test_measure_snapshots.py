@@ -13,9 +13,9 @@ SNAPSHOT = (
     b"s 2000 phase-start contended\n"
     b"k cpu0 10 1 2 300 4 5 6 7 8 9\n"
     b"p cpu0 0 0 0 0 0 0 123456789 55 66\n"
-    b"t 71 70 guest1 1 999 5000 0-1,3 CPU 0/KVM\n"
-    b"t 15 15 @kernel 0 25 77 - rcu_preempt\n"
-    b"t 90 90 - 0 1200 88 0 burn (a b)\n"
+    b"t 71 70 guest1 1 999 5000 0 0-1,3 CPU 0/KVM\n"
+    b"t 15 15 @kernel 0 25 77 0 - rcu_preempt\n"
+    b"t 90 90 - 0 1200 88 40000000 0 burn (a b)\n"
     b"c 71 /machine/qemu-1/vcpu0\n"
     b"f /sys/fs/cgroup/machine/qemu-1/vcpu0/cpu.max max 100000\n"
     b"f /sys/devices/system/cpu/smt/control -\n"
@@ -33,7 +33,7 @@ def test_a_snapshot_becomes_data() -> None:
     assert (vcpu.tid, vcpu.pid, vcpu.owner, vcpu.pcpu, vcpu.key) == (71, 70, "guest1", 1, (71, 999))
     assert (vcpu.run_ns, vcpu.affinity, vcpu.name) == (5000, (0, 1, 3), "CPU 0/KVM")
     assert (kernel.owner, kernel.affinity) == (KERNEL, ())
-    assert (burn.owner, burn.name) == (NOBODY, "burn (a b)")
+    assert (burn.owner, burn.children_ns, burn.name) == (NOBODY, 40_000_000, "burn (a b)")
     assert first.groups == {71: "/machine/qemu-1/vcpu0"}
     assert first.files == {
         "/sys/fs/cgroup/machine/qemu-1/vcpu0/cpu.max": "max 100000",

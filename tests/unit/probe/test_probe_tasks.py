@@ -101,6 +101,22 @@ def test_the_labs_own_are_known(
     assert tasks_of(second, other.pid)["sleep"].owner == NOBODY
 
 
+def test_what_children_ran_that_ended_is_told(
+    host_probe: HostProbe, snapshot: Callable[[str], None], spawn: Spawn
+) -> None:
+    burn = (
+        "import os,subprocess,sys\nfor _ in range(2): subprocess.run([sys.executable, '-c', sys.argv[1]])\n"
+    )
+    count = "for _ in range(3_000_000): pass"
+    parent = spawn("python3", "-c", f"{burn}\nwhile True: pass", count)
+    snapshot("one")
+    time.sleep(3)
+    snapshot("two")
+    _, second = host_probe.end().snapshots
+    (task,) = tasks_of(second, parent.pid).values()
+    assert task.children_ns >= 20_000_000
+
+
 def test_threads_of_the_kernel_are_told_from_processes(
     host_probe: HostProbe, snapshot: Callable[[str], None]
 ) -> None:
