@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from lab.errors import UndecidedError
+
 ROOT = Path(__file__).parents[2]
 LAB = Path(sys.executable).parent / "lab"
 #: A whole run of a shipped topology, with a boot that had to be repeated.
@@ -134,11 +136,16 @@ class RealHost:
         return set(self.virsh("net-list --name").split())
 
 
-def run_until_decided(topology: Path, directory: Path, *options: str) -> tuple[Done, Path]:
-    """`lab run`, again while the host was too disturbed to say anything. Returns the last run and its recording."""
+def run_until_decided(
+    topology: Path, directory: Path, *options: str, env: dict[str, str] | None = None
+) -> tuple[Done, Path]:
+    """`lab run`, again while the host was too disturbed to say anything. Returns the last run and its recording.
+
+    Raises UndecidedError where no run has decided anything: that is not a failed test.
+    """
     for attempt in range(1, DECIDING_RUNS + 1):
         recording = directory / f"recording-{attempt}"
-        done = call("run", topology, "--record", recording, *options)
+        done = call("run", topology, "--record", recording, *options, env=env)
         if done.status != 5:
-            break
-    return done, recording
+            return done, recording
+    raise UndecidedError(f"lab run {topology.name}: {DECIDING_RUNS} runs undecided\n{done.out}{done.err}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from e2e_lab import ROOT, RealHost, call
+from e2e_lab import ROOT, RealHost, call, run_until_decided
 
 from lab.places import Places
 
@@ -15,12 +15,10 @@ def test_runs_on_a_host_behind_ssh(tmp_path: Path, where: str, real_host: RealHo
     if where != "nested":
         pytest.skip("labs run on this machine itself: there is no host VM to reach over ssh")
     config = str(places.state_dir / "host/ssh_config")
-    recording = tmp_path / "r"
-    done = call(
-        *("run", ROOT / "topologies/steal-pair.yaml", "--host", "ssh://lab-host", "--record", recording),
+    done, _ = run_until_decided(
+        *(ROOT / "topologies/steal-pair.yaml", tmp_path, "--host", "ssh://lab-host"),
         env={"LAB_SSH_CONFIG": config},
     )
-    # There is no view of what is outside of an ssh host, so nothing outside can make this UNDECIDED.
     assert done.status == 0, done.out + done.err
     assert not {name for name in real_host.domains() if name.startswith("lab-")}
 

@@ -146,7 +146,7 @@ static enum outcome judge_outside(void)
 
 	start_spinners(2 * nr_cpus);
 	avoid(1, last - 1);
-	if (!settles_within(0, 0, nr_tasks, SETTLE_MS))
+	if (!settles_within(0, 0, nr_tasks, 10 * SETTLE_MS))
 		return fail("%d of %d on CPU 0", tasks_within(0, 0), nr_tasks);
 	seen = seen_within(1, last, 2 * SETTLE_MS);
 	if (seen)

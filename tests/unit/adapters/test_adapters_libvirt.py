@@ -10,6 +10,12 @@ from lab.adapters.libvirt import translated
 from lab.errors import HostLost, LabFailure
 
 
+@pytest.fixture(autouse=True)
+def no_earlier_error() -> None:
+    """libvirtError takes the words of the thread's last error where there is one, whatever it is made with."""
+    libvirt.virResetLastError()
+
+
 @pytest.mark.parametrize(
     "said",
     [
