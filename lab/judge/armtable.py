@@ -28,6 +28,9 @@ from lab.stats.summary import Summary
 ARMS_WIDTH = 75
 
 _ARM_WIDTHS = (8, 11)
+#: From which size on so many decimals are enough.
+_DECIMALS = ((1000, 1), (10, 2), (1, 3), (0.1, 4), (0.01, 5))
+_PREFIXES = (("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
 _MEAN, _STDEV, _CHANGE, _INTERVAL, _N = 9, 6, 7, 14, 3
 
 
@@ -98,7 +101,7 @@ def metric_title(metric: Metric) -> str:
 def decimals_for(means: Sequence[float | None]) -> int:
     """Decimals that show about five digits of the largest mean."""
     largest = max((abs(mean) for mean in means if mean is not None), default=0.0)
-    return next((places for bound, places in ((1000, 1), (10, 2), (1, 3)) if largest >= bound), 4)
+    return next((places for bound, places in _DECIMALS if largest >= bound), 6)
 
 
 def _headings(width: int, confidence_pct: float) -> str:
@@ -127,7 +130,7 @@ def figure(value: float | None, width: int, decimals: int) -> str:
     if value is None:
         return MISSING.rjust(width)
     forms = [f"{value:.{places}f}" for places in range(decimals, -1, -1)]
-    forms += [f"{value:.3g}", f"{value:.0e}"]
+    forms += [f"{value / factor:.0f}{prefix}" for prefix, factor in _PREFIXES]
     return next((form for form in forms if len(form) <= width), "#" * width).rjust(width)
 
 
