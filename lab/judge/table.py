@@ -10,6 +10,7 @@ from itertools import groupby
 from lab.judge.evidence import Evidence
 from lab.judge.governtable import GOVERNED_LEGEND, render_governors
 from lab.judge.layout import MISSING, Column, fit, heading, number, row, wrap
+from lab.judge.loadtable import render_load_doubts, render_load_results
 from lab.judge.preemptions import per_second
 from lab.judge.prooftable import render_proof
 from lab.judge.throughput import render_idle_tasks, work_per_s
@@ -54,6 +55,7 @@ def _phase_lines(evidence: Evidence, phase: str) -> list[str]:
     lines = wrap(f"Phase {phase}, {format_seconds(window.end_ns - window.start_ns)}")
     lines += _vcpu_table(evidence, phase)
     lines += _work_table(evidence, phase)
+    lines += render_load_results(evidence, phase)
     lines += render_governors(evidence, phase)
     lines += render_proof(evidence, phase)
     return lines + [line for text in _doubts(evidence, phase) for line in wrap(f"! {text}", 2, 4)]
@@ -72,6 +74,7 @@ def _doubts(evidence: Evidence, phase: str) -> Iterator[str]:
         idle = render_idle_tasks(evidence.tasks(load, phase))
         if idle:
             yield idle
+    yield from render_load_doubts(evidence, phase)
 
 
 def _vcpu_columns(evidence: Evidence) -> list[Column]:
@@ -94,10 +97,7 @@ def _vcpu_table(evidence: Evidence, phase: str) -> list[str]:
     names = sum(column.width + 1 for column in columns[:3])
     steal = sum(column.width + 1 for column in columns[3:7]) - 1
     groups = f"{'':{names}}{' steal, % of time '.center(steal, '-')} {' per second '.center(17, '-')}"
-    rows = [
-        row(_vcpu_cells(node, vcpu, evidence, phase), columns)
-        for node, vcpu in _planned_vcpus(evidence)
-    ]
+    rows = [row(_vcpu_cells(node, vcpu, evidence, phase), columns) for node, vcpu in _planned_vcpus(evidence)]
     return [f"  {groups}", heading(columns), *rows]
 
 

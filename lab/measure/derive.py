@@ -32,6 +32,8 @@ from lab.measure.governed import NodeView, file_changes, govern_decisions
 from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, task_windows
 from lab.measure.happened import EventLike
 from lab.measure.hostside import KvmReading, ThreadCounters, VcpuThread, kvm_series, vcpu_threads
+from lab.measure.loadresults import load_results
+from lab.measure.loadruns import LoadOutput
 from lab.measure.outside import Span, doubt_outside
 from lab.measure.probestream import ProbeStream, StreamError, parse_stream
 from lab.measure.proof import Prover, WindowProof
@@ -40,6 +42,7 @@ from lab.measure.skipped import skipped_knobs
 from lab.measure.windows import (
     ClockMatch,
     Folding,
+    LoadResult,
     Measurements,
     PhaseProof,
     PhaseWindow,
@@ -62,6 +65,7 @@ class RecordingLike(Protocol):
     def outer_stream(self) -> bytes: ...
     def guest_stream(self, node: str) -> bytes: ...
     def earlier_guest_streams(self, node: str) -> Sequence[bytes]: ...
+    def load_outputs(self, node: str) -> Sequence[LoadOutput]: ...
 
 
 def measure_recording(recording: RecordingLike, plan: LabPlan) -> Measurements:
@@ -171,6 +175,7 @@ class _Derivation:
             file_changes=changes,
             proofs=tuple(self._proofs()),
             decisions=govern_decisions(self._plan, self._events, self._phases(), self._views, changes),
+            load_results=self._load_results(),
         )
 
     def _phases(self) -> tuple[_Phase, ...]:
@@ -182,6 +187,10 @@ class _Derivation:
         acts = fold_acts(self._events, self._clock_near)
         threads = {key: thread.series for key, thread in self._threads.items()}
         return measure_foldings(acts, self._phases(), threads, self._plan.measure.interval_ms)
+
+    def _load_results(self) -> tuple[LoadResult, ...]:
+        outputs = {node.name: self._recording.load_outputs(node.name) for node in self._plan.nodes}
+        return load_results(self._plan.loads, self._events, outputs, self._phases(), self._clock_near)
 
     # ---- phases
 
@@ -260,7 +269,7 @@ class _Derivation:
         return [
             Exchange(*(event.data[name] for name in names))
             for event in self._events
-            if event.kind == "knob"
+            if event.kind in ("knob", "load-start")
             and event.data.get("node") == node
             and all(event.data.get(n) for n in names)
             and boot.holds(event.data["host_t0_ns"], event.data["host_t1_ns"])

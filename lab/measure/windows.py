@@ -184,9 +184,9 @@ class LoadResult:
     """What a run of a load on one node came to.
 
     It ran from `begin_ns` to `end_ns` of the host's clock, most of that in the window of `phase`, and ended with
-    `status` (0: well; 128 + N: by signal N, as shells have it); None where its end was not seen. `values` are by the
-    name of the metric (LoadPlan.metrics), without those that its output does not have. `doubts` as for PhaseWindow,
-    for these values alone.
+    `status` (0: well; 128 + N: by signal N, as shells have it); None where its end was not seen. `values` are by
+    the name of the metric (LoadPlan.metrics), without those that its output does not have. `doubts` as for
+    PhaseWindow, for these values alone.
     """
 
     node: str

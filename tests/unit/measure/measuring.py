@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.measure.loadruns import LoadOutput
 from lab.plan.facts import HostFacts
 from lab.plan.labplan import LabPlan, MeasurePlan, NetworkPlan, NodePlan, VcpuPlan
 
@@ -44,6 +45,7 @@ class FakeRecording:
     outer: bytes = b""
     kvm: Sequence[FakeKvm] = ()
     earlier: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    loads: Mapping[str, Sequence[LoadOutput]] = field(default_factory=dict)
 
     def events(self) -> Sequence[FakeEvent]:
         return self.event_list
@@ -62,6 +64,9 @@ class FakeRecording:
 
     def earlier_guest_streams(self, node: str) -> Sequence[bytes]:
         return self.earlier.get(node, ())
+
+    def load_outputs(self, node: str) -> Sequence[LoadOutput]:
+        return self.loads.get(node, ())
 
 
 @dataclass(frozen=True)
