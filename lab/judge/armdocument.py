@@ -9,6 +9,7 @@ from typing import Any
 
 from lab.judge.arms import ArmComparison, ArmsReport
 from lab.judge.metrics import MetricValue
+from lab.plan.labplan import ComparisonPlan
 from lab.stats.bootstrap import Interval
 from lab.stats.compare import Comparison
 
@@ -18,19 +19,25 @@ def metric_documents(values: Iterable[MetricValue]) -> list[dict[str, Any]]:
     return [{**asdict(one), "doubts": list(one.doubts)} for one in values]
 
 
-def arms_document(report: ArmsReport) -> dict[str, Any]:
-    """What was compared by which rule, and every comparison; those of A/A have `aa`: true."""
-    plan = report.plan
+def arms_document(report: ArmsReport, plan: ComparisonPlan) -> dict[str, Any]:
+    """What was compared in which order of repeats, and `report_document`."""
     return {
-        "baseline": plan.baseline,
         "arms": list(plan.arms),
-        "aa_arm": plan.aa_arm,
         "repeats": plan.count,
         "warmup": plan.warmup,
         "order": plan.order,
-        "seed": plan.seed,
-        "smallest_change_pct": plan.smallest_change_pct,
-        "confidence_pct": plan.confidence_pct,
+        **report_document(report),
+    }
+
+
+def report_document(report: ArmsReport) -> dict[str, Any]:
+    """By which rule, and every comparison; those of A/A have `aa`: true."""
+    return {
+        "baseline": report.baseline,
+        "aa_arm": report.aa_arm,
+        "seed": report.rule.seed,
+        "smallest_change_pct": report.rule.smallest_change_pct,
+        "confidence_pct": report.rule.confidence_pct,
         "comparisons": [
             *(_arm(one, aa=False) for one in report.comparisons),
             *(_arm(one, aa=True) for one in report.aa),

@@ -11,7 +11,7 @@ where it is larger than what that arm leaves open: the far end of its own interv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -68,14 +68,16 @@ class ArmComparison:
 
 @dataclass(frozen=True)
 class ArmsReport:
-    """Everything that is compared in a recording.
+    """Everything that is compared in one report.
 
-    `comparisons` are in the order of phases, then metrics, then arms; `aa` are those of the A/A arm, which
-    are a family of their own and no claim. `baselines` are what the baseline came to, over all of its repeats
-    that count.
+    `comparisons` are in the order of phases, then metrics, then arms; `aa` are those of the arm `aa_arm`,
+    which is equal to the baseline: a family of their own, and no claim. `baselines` are what the baseline
+    came to, over all of its values that count.
     """
 
-    plan: ComparisonPlan
+    baseline: str
+    aa_arm: str | None
+    rule: Rule
     comparisons: tuple[ArmComparison, ...]
     aa: tuple[ArmComparison, ...]
     baselines: Mapping[Metric, Sample]
@@ -103,50 +105,62 @@ def rule_of(plan: ComparisonPlan) -> Rule:
 
 @lru_cache(maxsize=1)  # the table, the document and each expectation ask for the same one
 def compare_arms(evidence: Evidence) -> ArmsReport | None:
-    """All arms against the baseline; None where the plan compares nothing.
+    """All arms of a recording against the baseline; None where its plan compares nothing.
 
     Warm-up repeats do not count, and neither does what is doubted: it is left out and told.
     """
     plan = evidence.plan.comparison
     if plan is None:
         return None
-    samples = collect_samples(evidence)
-    metrics = list(dict.fromkeys(metric for metric, arm in samples if arm == plan.baseline))
-    others = [arm for arm in plan.arms if arm not in (plan.baseline, plan.aa_arm)]
-    aa = _compare(plan, samples, metrics, [] if plan.aa_arm is None else [plan.aa_arm])
-    found = _compare(plan, samples, metrics, others)
+    return compare_samples(collect_samples(evidence), plan.baseline, plan.arms, plan.aa_arm, rule_of(plan))
+
+
+def compare_samples(
+    samples: Mapping[tuple[Metric, str], Sample],
+    baseline: str,
+    arms: Sequence[str],
+    aa_arm: str | None,
+    rule: Rule,
+    *,
+    paired: bool = True,
+) -> ArmsReport:
+    """Each of `arms` against `baseline` in every metric that both have.
+
+    With `paired`, values of the same repeat belong together (samples_of). Where there is an `aa_arm`, changes
+    that are not larger than what it leaves open are inconclusive.
+    """
+    metrics = [metric for metric, arm in samples if arm == baseline]
+
+    def against_baseline(names: Sequence[str]) -> tuple[ArmComparison, ...]:
+        places = [(metric, arm) for metric in metrics for arm in names if (metric, arm) in samples]
+        pairs = [(samples[metric, baseline], samples[metric, arm]) for metric, arm in places]
+        questions = [
+            Question(samples_of(*pair, metric.scale, paired=paired), metric.better)
+            for (metric, _), pair in zip(places, pairs, strict=True)
+        ]
+        return tuple(
+            ArmComparison(metric, arm, done, tuple(_left_out(baseline, arm, *pair)))
+            for (metric, arm), pair, done in zip(places, pairs, compare(questions, rule), strict=True)
+        )
+
+    aa = against_baseline([] if aa_arm is None else [aa_arm])
+    found = against_baseline([arm for arm in arms if arm not in (baseline, aa_arm)])
     return ArmsReport(
-        plan=plan,
+        baseline=baseline,
+        aa_arm=aa_arm,
+        rule=rule,
         comparisons=tuple(_above_noise(one, aa) for one in found),
         aa=aa,
-        baselines={metric: samples[metric, plan.baseline] for metric in metrics},
+        baselines={metric: samples[metric, baseline] for metric in metrics},
     )
 
 
-def _compare(
-    plan: ComparisonPlan,
-    samples: Mapping[tuple[Metric, str], Sample],
-    metrics: Iterable[Metric],
-    arms: Iterable[str],
-) -> tuple[ArmComparison, ...]:
-    places = [(metric, arm) for metric in metrics for arm in arms if (metric, arm) in samples]
-    pairs = [(samples[metric, plan.baseline], samples[metric, arm]) for metric, arm in places]
-    questions = [
-        Question(samples_of(*pair, metric.scale), metric.better)
-        for (metric, _), pair in zip(places, pairs, strict=True)
-    ]
-    return tuple(
-        ArmComparison(metric, arm, done, tuple(_left_out(plan.baseline, arm, *pair)))
-        for (metric, arm), pair, done in zip(places, pairs, compare(questions, rule_of(plan)), strict=True)
-    )
-
-
-def samples_of(baseline: Sample, other: Sample, scale: Scale) -> Samples:
-    """Pairs of the repeats that both have; without pairs where that would leave too few, and there are
-    more."""
+def samples_of(baseline: Sample, other: Sample, scale: Scale, *, paired: bool = True) -> Samples:
+    """Pairs of the repeats that both have; all values without pairs where that would leave too few, and
+    there are more."""
     common = [repeat for repeat in baseline.values if repeat in other.values]
     every = (tuple(baseline.values.values()), tuple(other.values.values()))
-    if len(common) < FEWEST <= min(map(len, every)):
+    if not paired or len(common) < FEWEST <= min(map(len, every)):
         return Samples(*every, scale=scale)
     return Samples(
         tuple(baseline.values[repeat] for repeat in common),

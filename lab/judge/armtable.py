@@ -11,7 +11,8 @@ Phase four, load in 4 VMs x 2 vCPUs / 2 pCPUs
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from lab.judge.arms import CLAIMS, ArmComparison, ArmsReport, Metric, noise_pct
 from lab.judge.evidence import Evidence
@@ -34,14 +35,36 @@ _PREFIXES = (("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
 _MEAN, _STDEV, _CHANGE, _INTERVAL, _N = 9, 6, 7, 14, 3
 
 
+@dataclass(frozen=True)
+class Words:
+    """`unit`: what each value is one of; `aa_hint`: how to measure A/A."""
+
+    unit: str
+    aa_hint: str
+
+
+_IN_A_RECORDING = Words("repeat", "`repeats: {aa: true}` does it")
+
+
 def render_arms(report: ArmsReport, evidence: Evidence) -> str:
-    """The table, what was left out, the lab's noise, and what the words mean. ASCII, ends in a newline."""
-    lines = _head(report.plan, evidence)
+    """The comparison of a recording's arms, under what ran on what. ASCII, ends in a newline."""
+    head = _head(evidence.plan.comparison, evidence) if evidence.plan.comparison else []
+    return render_comparisons(report, head, lambda phase: _phase_title(evidence, phase), _IN_A_RECORDING)
+
+
+def render_comparisons(
+    report: ArmsReport, head: Sequence[str], title: Callable[[str], str], words: Words
+) -> str:
+    """`head`, the table, what was left out, the noise, and what the words mean; lines fit ARMS_WIDTH.
+
+    `title` makes the line above a phase's metrics.
+    """
+    lines = [line for text in head for line in _wrap(text)]
     for phase in dict.fromkeys(metric.phase for metric in report.metrics):
-        lines += ["", *_phase(report, evidence, phase)]
+        lines += ["", *_wrap(title(phase)), *_phase(report, phase, words.unit)]
     if not report.metrics:
-        lines += ["", "  nothing to compare: no load was seen in any counted repeat of the baseline"]
-    for text in (*_noise(report), _legend(report)):
+        lines += ["", *_wrap(f"nothing to compare: no {words.unit} of {report.baseline} has any metric", 2)]
+    for text in (*_noise(report, words), _legend(report, words.unit)):
         lines += ["", *_wrap(text)]
     return "\n".join(lines) + "\n"
 
@@ -56,38 +79,35 @@ def _head(plan: ComparisonPlan, evidence: Evidence) -> list[str]:
     order = f"order {plan.order}" + (f", seed {plan.seed}" if plan.order == "random" else "")
     warmup = f" after {plan.warmup} of warm-up" if plan.warmup else ""
     what = f"{len(plan.arms)} arms x {plan.count} repeats{warmup}, {order}; baseline: {plan.baseline}"
-    return [
-        *_wrap(f"{lab.name}: {render_machinery(lab)} ({lab.host.where}{emulated})"),
-        *_wrap(what, 2),
-    ]
+    return [f"{lab.name}: {render_machinery(lab)} ({lab.host.where}{emulated})", what]
 
 
-def _phase(report: ArmsReport, evidence: Evidence, phase: str) -> list[str]:
-    busy = {
-        node
-        for one in evidence.plan.phases
-        if one.template == phase
-        for node in busy_nodes(evidence, one.name)
-    }
-    lines = _wrap(f"Phase {phase}, load in {render_machinery(evidence.plan, busy or None)}")
+def _phase_title(evidence: Evidence, phase: str) -> str:
+    ran = [one.name for one in evidence.plan.phases if one.template == phase]
+    busy = {node for name in ran for node in busy_nodes(evidence, name)}
+    return f"Phase {phase}, load in {render_machinery(evidence.plan, busy or None)}"
+
+
+def _phase(report: ArmsReport, phase: str, unit: str) -> list[str]:
     metrics = [metric for metric in report.metrics if metric.phase == phase]
     compared = [one for metric in metrics for one in report.of(metric)]
-    width = fit([report.plan.baseline, *(one.arm for one in compared)], *_ARM_WIDTHS)
-    lines.append(_headings(width, report.plan.confidence_pct))
+    width = fit([report.baseline, *(one.arm for one in compared)], *_ARM_WIDTHS)
+    lines = [_headings(width, report.rule.confidence_pct)]
     for metric in metrics:
-        lines += _metric(report, metric, width)
+        lines += _metric(report, metric, width, unit)
     return lines + [line for text in _left_out(compared) for line in _wrap(f"! {text}", 2, 4)]
 
 
-def _metric(report: ArmsReport, metric: Metric, width: int) -> list[str]:
+def _metric(report: ArmsReport, metric: Metric, width: int, unit: str) -> list[str]:
     compared = report.of(metric)
     baseline = report.baselines[metric].summary()
     decimals = decimals_for([baseline.mean, *(one.comparison.other.mean for one in compared)])
-    lines = [*_wrap(metric_title(metric), 2), _row(report.plan.baseline, width, baseline, decimals)]
+    lines = [*_wrap(metric_title(metric), 2), _row(report.baseline, width, baseline, decimals)]
     for one in compared:
         done = one.comparison
         lines.append(_row(one.arm, width, done.other, decimals, done))
-        lines += [line for line in _wrap(why_inconclusive(done), width + 5) if why_inconclusive(done)]
+        why = why_inconclusive(done, unit)
+        lines += _wrap(why, width + 5, width + 5) if why else []
     return lines
 
 
@@ -151,19 +171,19 @@ def render_interval(interval: Interval | None) -> str:
     return next((form for form in forms if len(form) <= _INTERVAL), "[too wide]")
 
 
-def why_inconclusive(done: Comparison) -> str:
+def why_inconclusive(done: Comparison, unit: str = "repeat") -> str:
     """What would decide it; empty for every other verdict."""
     if done.verdict is not Change.INCONCLUSIVE:
         return ""
-    needs = "" if done.more_repeats is None else render_more(done.more_repeats)
+    needs = "" if done.more_repeats is None else render_more(done.more_repeats, unit)
     return "; ".join(filter(None, (done.reason, needs)))
 
 
-def render_more(repeats: int) -> str:
-    """``needs about 12 more repeats``."""
+def render_more(repeats: int, unit: str = "repeat") -> str:
+    """``needs about 12 more repeats``, or whatever a value is one of."""
     if repeats >= MOST / 2:
-        return "no number of repeats that anybody runs would tell"
-    return f"needs about {repeats} more {'repeat' if repeats == 1 else 'repeats'}"
+        return f"no number of {unit}s that anybody runs would tell"
+    return f"needs about {repeats} more {unit if repeats == 1 else f'{unit}s'}"
 
 
 # ---- below the table
@@ -182,17 +202,20 @@ def _left_out(compared: Iterable[ArmComparison]) -> Iterator[str]:
         yield f"left out: {reason}{of}"
 
 
-def _noise(report: ArmsReport) -> Iterator[str]:
-    if report.plan.aa_arm is None:
+def _noise(report: ArmsReport, words: Words) -> Iterator[str]:
+    if report.aa_arm is None:
         claims = sum(one.comparison.verdict in CLAIMS for one in report.comparisons)
         yield (
-            "No A/A: how much two equal arms differ in this lab was not measured (`repeats: {aa: true}` does)"
+            f"No A/A: how much two equal arms differ was not measured ({words.aa_hint})"
             + (f", so that the {_changes(claims)} found may be the lab's own." if claims else ".")
         )
         return
+    if not report.aa:
+        yield f"A/A: nothing of {report.aa_arm!r} was measured."
+        return
     verdicts = Counter(one.comparison.verdict for one in report.aa)
     yield (
-        f"A/A: {report.plan.aa_arm!r} is equal to the baseline. It came out as the same in "
+        f"A/A: {report.aa_arm!r} is equal to the baseline. It came out as the same in "
         f"{verdicts[Change.SAME]} of {len(report.aa)} metrics{_widest(report.aa)}."
     )
     wrong = [one for one in report.aa if one.comparison.verdict in CLAIMS]
@@ -214,14 +237,16 @@ def _widest(aa: Sequence[ArmComparison]) -> str:
     return f"; it leaves at most {noise:.1f} {unit} open ({one.metric.name} in {one.metric.phase})"
 
 
-def _legend(report: ArmsReport) -> str:
-    plan, every = report.plan, report.comparisons
+def _legend(report: ArmsReport, unit: str) -> str:
+    rule, every = report.rule, report.comparisons
     paired = sum(one.comparison.paired for one in every)
-    how = "by pairs of the same repeat" if paired == len(every) else f"{paired} of {len(every)} by pairs"
-    alpha = 100 - plan.confidence_pct
+    how = f" by pairs of the same {unit}" if paired else ""
+    if 0 < paired < len(every):
+        how += f" ({len(every) - paired} of {len(every)}: not by pairs)"
+    counted = f"{unit}s that are valid{' in both' if paired else ', of the side that has fewer'}"
     return (
-        f"change: of the mean against {plan.baseline}, {how} (pt: points); CI: bootstrap; N: counted repeats "
-        f"that are valid in both; improved, regressed: t test, p < {alpha / 100:g} after Holm for "
-        f"{len(every)} comparisons, and the CI without 0; same: the {100 - 2 * alpha:g} % CI and two one-sided "
-        f"t tests within +-{plan.smallest_change_pct:g} % (or pt)"
+        f"change: of the mean against {report.baseline}{how} (pt: points); CI: bootstrap; N: {counted}; "
+        f"improved, regressed: t test, p < {rule.alpha:.3g} after Holm for {len(every)} comparisons, and the CI "
+        f"without 0; same: the {100 - 200 * rule.alpha:.3g} % CI and two one-sided t tests within "
+        f"+-{rule.smallest_change_pct:g} % (or pt)"
     )

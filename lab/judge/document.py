@@ -40,7 +40,6 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
     no arms.
     """
     evidence = Evidence(plan, measurements)
-    report = compare_arms(evidence)
     return {
         "format": FORMAT,
         "name": plan.name,
@@ -56,7 +55,7 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
         "file_changes": [asdict(one) for one in measurements.file_changes],
         "foldings": [_fold(fold) for fold in find_folds(evidence)],
         "metrics": metric_documents(collect_metrics(evidence)),
-        "comparison": None if report is None else arms_document(report),
+        "comparison": _comparison(evidence),
         "clocks": [
             {"node": match.node, "offset_ns": match.offset_ns, "error_ns": match.error_ns}
             for match in measurements.clocks
@@ -74,6 +73,11 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "observed": verdict.observed,
         "reason": verdict.reason,
     }
+
+
+def _comparison(evidence: Evidence) -> dict[str, Any] | None:
+    report, plan = compare_arms(evidence), evidence.plan.comparison
+    return None if report is None or plan is None else arms_document(report, plan)
 
 
 def _phase(window: PhaseWindow) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_the_noise_floor_is_told() -> None:
 
 def test_without_a_a_the_table_says_so() -> None:
     text = flat(table(WITHOUT_AA))
-    assert "No A/A: how much two equal arms differ in this lab was not measured" in text
+    assert "No A/A: how much two equal arms differ was not measured (`repeats: {aa: true}` does it)" in text
     assert "so that the 3 changes found may be the lab's own." in text
 
 
@@ -87,7 +87,8 @@ def test_what_was_left_out_is_told_once_for_all_metrics() -> None:
 def test_a_run_in_which_nothing_was_measured_says_so() -> None:
     plan = plan_arms()
     text = table(missing=tuple(phase.name for phase in plan.phases))
-    assert "nothing to compare: no load was seen in any counted repeat of the baseline" in flat(text)
+    assert "nothing to compare: no repeat of baseline has any metric" in flat(text)
+    assert "nothing of 'aa' was measured" in flat(text)
 
 
 names = st.text(st.sampled_from("abcdefghij-"), min_size=1, max_size=30).map(lambda name: f"x{name}")
