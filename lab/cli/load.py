@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -17,26 +17,44 @@ if TYPE_CHECKING:
     from lab.plan.labplan import LoadPlan
     from lab.run.ports import Shell
 
+_Result = TypeVar("_Result")
+
 LoadArgument = Annotated[str, typer.Argument(metavar="NAME", help="A load of the lab's topology.")]
 
 
 def start(ctx: typer.Context, name: LoadArgument, lab: LabOption = None) -> None:
     """Start a load on all the nodes that the topology gives it to."""
-    from lab.run.guestctl import start_load
+    from lab.run.guestctl import start_by_hand
 
-    _change(desk_of(ctx), lab, name, "started", start_load)
+    desk = desk_of(ctx)
+    loads = _on_each(desk, lab, name, start_by_hand)
+    desk.print(f"started {name} on {', '.join(load.node for load, _ in loads)}")
 
 
 def stop(ctx: typer.Context, name: LoadArgument, lab: LabOption = None) -> None:
-    """Stop a load."""
-    from lab.run.guestctl import stop_load
+    """Stop a load, and tell what it reported, if it does."""
+    from lab.run.guestctl import stop_by_hand
 
-    _change(desk_of(ctx), lab, name, "stopped", stop_load)
+    desk = desk_of(ctx)
+    loads = _on_each(desk, lab, name, stop_by_hand)
+    lines = [line for load, said in loads if said is not None for line in _figures(load, said)]
+    desk.print("\n".join([f"stopped {name} on {', '.join(load.node for load, _ in loads)}", *lines]))
 
 
-def _change(
-    desk: Desk, lab: str | None, name: str, done: str, change: Callable[[Shell, LoadPlan], None]
-) -> None:
+def _figures(load: LoadPlan, said: str) -> Iterator[str]:
+    from lab.measure.loadparsers import OutputError, read_metric
+
+    for metric in load.metrics:
+        try:
+            yield f"  {load.node} {metric.name} {read_metric(metric, said):g} {metric.unit}"
+        except OutputError as error:
+            yield f"  {load.node} {metric.name}: {error}"
+
+
+def _on_each(
+    desk: Desk, lab: str | None, name: str, work: Callable[[Shell, LoadPlan], _Result]
+) -> list[tuple[LoadPlan, _Result]]:
+    """Each of the nodes that have the load, with what `work` came to there."""
     from lab.cli.running import find_running, open_running_host
 
     running = find_running(desk, lab)
@@ -47,12 +65,11 @@ def _change(
 
     with open_running_host(desk, running) as host, ThreadPoolExecutor(len(loads)) as pool:
 
-        def change_one(load: LoadPlan) -> None:
+        def work_on(load: LoadPlan) -> _Result:
             shell = running.shell(host, load.node)
             try:
-                change(shell, load)
+                return work(shell, load)
             finally:
                 shell.close()
 
-        list(pool.map(change_one, loads))
-    desk.print(f"{done} {name} on {', '.join(load.node for load in loads)}")
+        return list(zip(loads, pool.map(work_on, loads), strict=True))

@@ -27,6 +27,7 @@ from lab.cli import (
     knob_watch,
     knobnames,
     load,
+    loadnames,
     plan,
     prepare,
     run_,
@@ -98,9 +99,11 @@ _knob.command("probe")(guarded(knob_probe.probe))
 _knob.command("watch")(guarded(knob_watch.watch))
 _knob.command("restore")(guarded(knob_restore.restore))
 _knob.command("explain")(guarded(knobnames.explain))
-_load = _group("load", "Start and stop loads of a running lab.")
+_load = _group("load", "Start and stop loads of a running lab; explain the kinds of loads.")
 _load.command("start")(guarded(load.start))
 _load.command("stop")(guarded(load.stop))
+_load.command("list")(guarded(loadnames.list_))
+_load.command("explain")(guarded(loadnames.explain))
 _kernel = _group("kernel", "Build and list kernels.")
 _kernel.command("build")(guarded(kernel.build))
 _kernel.command("list")(guarded(kernel.list_))

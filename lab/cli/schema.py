@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.desk import desk_of
+from lab.errors import InputError
 
 
 def schema(
@@ -15,9 +16,16 @@ def schema(
     knobs: Annotated[
         bool, typer.Option("--knobs", help="Of files of knob definitions instead of topologies.")
     ] = False,
+    loads: Annotated[
+        bool, typer.Option("--loads", help="Of files of load definitions instead of topologies.")
+    ] = False,
 ) -> None:
     """Print the JSON schema of topology files."""
     from lab.knobs.schema import knob_file_schema
+    from lab.loads.schema import load_file_schema
     from lab.topology.schema import topology_schema
 
-    desk_of(ctx).print_json(knob_file_schema() if knobs else topology_schema())
+    if knobs and loads:
+        raise InputError("lab schema: give one of --knobs, --loads")
+    schema = knob_file_schema if knobs else load_file_schema if loads else topology_schema
+    desk_of(ctx).print_json(schema())

@@ -7,7 +7,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from lab.errors import CommandFailed, LabFailure
+from lab.errors import CommandFailed, InputError, LabFailure
 from lab.plan.labplan import LoadPlan
 from lab.run.knobmachines import COMMAND_TIMEOUT_S
 from lab.run.ports import Shell
@@ -20,6 +20,7 @@ _WORD_S = 30
 #: What a load's processes have to end themselves when they are told to.
 GRACE_S = 5
 _NO_PROGRAM = 3
+_STILL_RUNS = 1
 _NOW = re.compile(r"now (\d+)")
 
 
@@ -87,3 +88,27 @@ def stop_run(shell: Shell, run: LoadRun) -> None:
     """End a run with everything it started; nothing happens where it has ended."""
     words = ["pvload", "stop", "--dir", run.directory, "--grace", str(GRACE_S)]
     shell.run(shlex.join(words), timeout_s=COMMAND_TIMEOUT_S)
+
+
+def start_by_hand(shell: Shell, load: LoadPlan) -> None:
+    """Start a load outside of any run, at once. Raises InputError where it runs already."""
+    if not load.command:
+        start_load(shell, load)
+        return
+    run = LoadRun(load, 0)
+    words = ["pvload", "wait", "--dir", run.directory, "--timeout", "0"]
+    if shell.run(shlex.join(words), timeout_s=COMMAND_TIMEOUT_S, check=False).status == _STILL_RUNS:
+        raise InputError(f"load {load.name} runs already on {load.node}")
+    shell.run(shlex.join(["rm", "-rf", run.directory]), timeout_s=COMMAND_TIMEOUT_S)
+    arm_run(shell, run)
+    release_run(shell, run, 0)
+
+
+def stop_by_hand(shell: Shell, load: LoadPlan) -> str | None:
+    """Stop a load that was started so, or had ended; returns what it wrote, None where that is not its way."""
+    if not load.command:
+        stop_load(shell, load)
+        return None
+    run = LoadRun(load, 0)
+    stop_run(shell, run)
+    return shell.run(shlex.join(["cat", f"{run.directory}/out"]), timeout_s=COMMAND_TIMEOUT_S).stdout
