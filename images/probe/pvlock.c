@@ -381,8 +381,8 @@ static void run(void)
 	pthread_barrier_init(&start, NULL, request.threads + 1);
 	for (uint32_t i = 0; i < request.threads; i++)
 		threads[i].id = start_thread(contend, &threads[i]);
+	begin_ns = monotonic_ns(); /* not after the barrier: who leaves it last may do so late */
 	pthread_barrier_wait(&start);
-	begin_ns = monotonic_ns();
 	sigtimedwait(&stops, NULL, &length);
 	atomic_store(&shared.over, true);
 	for (uint32_t i = 0; i < request.threads; i++)

@@ -24,11 +24,18 @@
 /* How often those that were killed are looked for again: a process may fork while it is being killed. */
 #define KILL_AGAIN_MS 20
 #define TIMER_SLACK_NS 1
+/* More than a guest of the lab runs; those beyond it are found when others have ended. */
+#define MAX_PROCESSES 32768
 
 /* Written by the child until it becomes the command. */
 struct shared {
 	volatile uint64_t begin_ns;
 	volatile int error;
+};
+
+struct process {
+	pid_t pid, parent;
+	bool ours;
 };
 
 struct run {
@@ -98,24 +105,49 @@ static pid_t parent_of(const char *entry)
 	return parent;
 }
 
-/* A process whose parent has gone becomes this one's child (PR_SET_CHILD_SUBREAPER). */
-static void signal_children(int number)
+static size_t read_processes(struct process *processes)
 {
 	DIR *entries = opendir("/proc");
 	struct dirent *entry;
+	size_t count = 0;
 
-	while (entries && (entry = readdir(entries)))
-		if (isdigit((unsigned char)entry->d_name[0]) && parent_of(entry->d_name) == getpid())
-			kill(atoi(entry->d_name), number);
+	while (entries && count < MAX_PROCESSES && (entry = readdir(entries)))
+		if (isdigit((unsigned char)entry->d_name[0])) {
+			pid_t parent = parent_of(entry->d_name);
+
+			processes[count++] = (struct process){ atoi(entry->d_name), parent, parent == getpid() };
+		}
 	if (entries)
 		closedir(entries);
+	return count;
 }
 
-static void signal_all(const struct run *run, int number)
+static bool is_ours(const struct process *processes, size_t count, pid_t pid)
 {
-	if (run->leader > 0)
-		kill(-run->leader, number);
-	signal_children(number);
+	for (size_t i = 0; i < count; i++)
+		if (processes[i].pid == pid)
+			return processes[i].ours;
+	return false;
+}
+
+/*
+ * The children, their children, and so on. A process whose parent has gone becomes this one's child
+ * (PR_SET_CHILD_SUBREAPER), so that none gets out of sight.
+ */
+static void signal_all(int number)
+{
+	static struct process processes[MAX_PROCESSES];
+	size_t count = read_processes(processes);
+
+	for (bool found = true; found;) {
+		found = false;
+		for (size_t i = 0; i < count; i++)
+			if (!processes[i].ours && is_ours(processes, count, processes[i].parent))
+				processes[i].ours = found = true;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (processes[i].ours)
+			kill(processes[i].pid, number);
 }
 
 static void begin_stopping(struct run *run, uint64_t grace_ns)
@@ -124,7 +156,7 @@ static void begin_stopping(struct run *run, uint64_t grace_ns)
 		return;
 	run->stopping = true;
 	run->kill_at_ns = monotonic_ns() + grace_ns;
-	signal_all(run, SIGTERM);
+	signal_all(SIGTERM);
 }
 
 /* ---- what happens meanwhile */
@@ -215,7 +247,7 @@ static void watch_over(struct run *run)
 		if (run->ended)
 			begin_stopping(run, 0);
 		if (run->stopping && monotonic_ns() >= run->kill_at_ns)
-			signal_all(run, SIGKILL);
+			signal_all(SIGKILL);
 		attend(run);
 	}
 }
