@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 import xml.etree.ElementTree as ElementTree
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from errno import ENOENT
 from itertools import pairwise
@@ -71,16 +71,16 @@ class FakeAgent:
     def _snapshot(self, name: str) -> None:
         """All tasks of the host, whether they ran or not: a probe may tell more than it must."""
         now_ns = self.world.now_ns
-        pid_files = [bytes(self.world.files.get(path, b"")) for path in self._owned.values()]
-        owned = {int(text) for text in pid_files if text.strip().isdigit()}
+        pid_files = {name: bytes(self.world.files.get(path, b"")) for name, path in self._owned.items()}
+        owned = {int(text): f"@lab:{name}" for name, text in pid_files.items() if text.strip().isdigit()}
         lines = [f"s {now_ns} {name}"]
         for pcpu, busy_ns in self.world.busy_ns.items():
             idle = (now_ns - int(busy_ns)) // 10_000_000
             lines += [f"k cpu{pcpu} 1 0 2 {idle} 0 0 0 0 0 0", f"p cpu{pcpu} 0 0 0 0 0 0 {int(busy_ns)} 8 9"]
         for task in self.world.tasks:
-            owner, start = "@lab" if task.pid in owned else "-", task.started_ns // 10_000_000
+            owner, start = owned.get(task.pid, "-"), task.started_ns // 10_000_000
             about = f"{owner} {task.pcpu} {start} {int(task.run_ns)} 0 {task.pcpu} {task.name}"
-            lines.append(f"t {task.pid} {task.pid} {about}")
+            lines.append(f"t {task.tid or task.pid} {task.pid} {about}")
         for guest in self.world.guests.values():
             lines += self._threads_of(guest)
         self.world.write(self.stream, ("\n".join(lines) + f"\nz {now_ns} 1000\n").encode())
@@ -243,6 +243,11 @@ class FakeHypervisor:
         with self.world.gate("vcpu_pins"):
             return dict(enumerate(self._find(domain).pins))
 
+    def pin_vcpu(self, domain: str, vcpu: int, pcpus: Sequence[int]) -> None:
+        with self.world.gate("pin_vcpu"):
+            guest = self._find(domain)
+            guest.pins = tuple(tuple(pcpus) if one == vcpu else pins for one, pins in enumerate(guest.pins))
+
     def _find(self, domain: str) -> FakeGuest:
         if domain not in self.world.guests:
             raise LabFailure(f"domain {domain}: there is none of that name")
@@ -275,6 +280,8 @@ class FakeShell:
         """Do what the program does. Children know more programs."""
         if PurePosixPath(program).name == "pvknob":
             return self.kernel.run(words, self.world.now_ns)
+        if PurePosixPath(program).name == "pvspin":
+            return self._hogs(words)
         if program == "sleep":
             return self._sleep(float(words[0]), timeout_s)
         programs: dict[str, Callable[[list[str]], CommandResult]] = {
@@ -290,6 +297,31 @@ class FakeShell:
         if program not in programs:
             return CommandResult(127, "", f"sh: 1: {program}: not found\n")
         return programs[program](words)
+
+    def _hogs(self, words: list[str]) -> CommandResult:
+        """Hogs are known by directory and name."""
+        self.world.advance(5_000_000)
+        options = dict(pairwise(words))
+        directory, name = options["--load-dir"], options.get("--name", "")
+        hogs = self.world.hogs
+        key = (directory, name)
+        if words[0] == "end":
+            self.directories.discard(directory)
+            for known in [known for known in hogs if known[0] == directory]:
+                self.world.end_hog(*known)
+        elif words[0] == "show":
+            shown = (hog.show(self.world.now_ns) for known, hog in hogs.items() if known[0] == directory)
+            return self._done("".join(line for lines in shown for line in lines))
+        elif words[0] == "run" and directory in self.directories and options["--beside"] in self.world.guests:
+            hog = self.world.start_hog(*key, parse_cpulist(options["--vcpus"]), int(options["--weight"]))
+            hog.set_duty(float(options["--duty"]))
+        elif words[0] == "duty" and key in hogs:
+            hogs[key].set_duty(float(options["--duty"]))
+        elif words[0] == "stop" and key in hogs:
+            self.world.end_hog(*key)
+        else:
+            return CommandResult(1, "", f"pvspin: {name}: cannot {words[0]}\n")
+        return self._done()
 
     @staticmethod
     def _done(stdout: str = "") -> CommandResult:

@@ -111,6 +111,30 @@ class FakeTask:
     pcpu: int
     started_ns: int
     run_ns: float = 0.0
+    demand: float = 1.0
+    tid: int = 0
+
+
+@dataclass
+class FakeHog:
+    """Busy threads on the host, one on each of `pcpus`. All weights are taken for equal here."""
+
+    name: str
+    pcpus: tuple[int, ...]
+    weight: int
+    threads: list[FakeTask]
+
+    def set_duty(self, duty_pct: float) -> None:
+        for thread in self.threads:
+            thread.demand = duty_pct / 100
+
+    def show(self, now_ns: int) -> Iterator[str]:
+        """What `pvspin show` says of it."""
+        for number, thread in enumerate(self.threads):
+            yield (
+                f"task {self.name} {number} tid={thread.tid} t_ns={now_ns} work={int(thread.run_ns) // 1000} "
+                f"run_ns={int(thread.run_ns)} cpu={thread.pcpu} duty_ppm={round(thread.demand * 1_000_000)}\n"
+            )
 
 
 @dataclass
@@ -189,6 +213,7 @@ class FakeWorld:
         self.host_dead = False
         self.host_knobs = {HOST_KNOB: HOST_VALUE}
         self.host_fences: dict[str, int] = {}
+        self.hogs: dict[tuple[str, str], FakeHog] = {}
         self.calls: list[str] = []
         self.fault: Fault | None = None
         self._due: list[tuple[int, Callable[[], None]]] = []
@@ -220,6 +245,7 @@ class FakeWorld:
         self.guests.clear()
         self.networks.clear()
         self.files.clear()
+        self.hogs.clear()
 
     def owned(self, lab_id: str) -> list[str]:
         """Whatever of a lab exists."""
@@ -227,6 +253,7 @@ class FakeWorld:
         return [
             *(f"domain {name}" for name, guest in self.guests.items() if guest.lab_id == lab_id),
             *(f"network {name}" for name, owner in self.networks.items() if owner == lab_id),
+            *(f"hog {name}" for path, name in self.hogs if path.startswith(directory)),
             *(f"file {path}" for path in self.files if path.startswith(directory)),
             *(f"agent {agent.stream}" for agent in self.agents),
             *(["an open shell"] if self.open_shells else []),
@@ -261,22 +288,50 @@ class FakeWorld:
             action()
 
     def _run(self, step_ns: int) -> None:
-        """Everything busy on a pCPU gets an equal part of it."""
+        """Everything busy on a pCPU gets an equal part of it, or what it wants where that is less."""
         busy = [
             (guest, vcpu, tasks) for guest in self.guests.values() for vcpu, tasks in guest.busy().items()
         ]
-        on = [guest.pins[vcpu][0] for guest, vcpu, _ in busy] + [task.pcpu for task in self.tasks]
-        for pcpu in set(on):
-            self.busy_ns[pcpu] += step_ns
-        for task in self.tasks:
-            task.run_ns += step_ns / on.count(task.pcpu)
+        on = [guest.pins[vcpu][0] for guest, vcpu, _ in busy]
+        shares = {pcpu: self._shares(pcpu, on.count(pcpu)) for pcpu in {*on, *(t.pcpu for t in self.tasks)}}
+        for pcpu, (of_guests, of_tasks) in shares.items():
+            self.busy_ns[pcpu] += step_ns * (on.count(pcpu) * of_guests + sum(share for _, share in of_tasks))
+            for task, share in of_tasks:
+                task.run_ns += share * step_ns
         for guest, vcpu, tasks in busy:
-            share = 1 / on.count(guest.pins[vcpu][0])
+            share = shares[guest.pins[vcpu][0]][0]
             guest.run_ns[vcpu] += share * step_ns
             guest.delay_ns[vcpu] += (1 - share) * step_ns
             guest.steal_ns[vcpu] += (1 - share + guest.lies_pct / 100) * step_ns
             for load, task in tasks:
                 load.work[task] += share * step_ns / 1e6 / len(tasks)
+
+    def _shares(self, pcpu: int, guests: int) -> tuple[float, list[tuple[FakeTask, float]]]:
+        """What each busy vCPU gets of a pCPU, and each task."""
+        tasks = sorted((task for task in self.tasks if task.pcpu == pcpu), key=lambda task: task.demand)
+        left, claims, shares = 1.0, guests + len(tasks), []
+        for task in tasks:
+            shares.append((task, min(task.demand, left / claims)))
+            left, claims = left - shares[-1][1], claims - 1
+        return (left / claims if claims else 0.0), shares
+
+    def start_hog(self, directory: str, name: str, pcpus: tuple[int, ...], weight: int) -> FakeHog:
+        """What `pvspin run` does."""
+        pid = 5000 + 100 * len(self.hogs)
+        threads = [
+            FakeTask(f"{name}/{number}", pid, pcpu, self.now_ns, tid=pid + number)
+            for number, pcpu in enumerate(pcpus)
+        ]
+        self.tasks += threads
+        self.files[f"{directory}/{name}.pid"] = bytearray(f"{pid}\n".encode())
+        self.hogs[directory, name] = FakeHog(name, pcpus, weight, threads)
+        return self.hogs[directory, name]
+
+    def end_hog(self, directory: str, name: str) -> None:
+        """It is gone, and all that is known of it."""
+        gone = self.hogs.pop((directory, name)).threads
+        self.tasks = [task for task in self.tasks if task not in gone]
+        self.files.pop(f"{directory}/{name}.pid", None)
 
     def _sample(self) -> None:
         for agent in self.agents:

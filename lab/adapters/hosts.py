@@ -20,7 +20,7 @@ from lab.adapters.local_shell import LocalShell
 from lab.adapters.ssh import SshShell, connect_guest, connect_host
 from lab.errors import GuestLost, HostError
 from lab.plan.facts import HostFacts
-from lab.run.ports import Agent, Shell
+from lab.run.ports import Agent, HostProgram, Shell
 from lab.units import parse_cpulist
 
 _FACTS_TIMEOUT_S = 60
@@ -33,6 +33,7 @@ class Programs:
 
     probe: Path
     knob: Path
+    spin: Path
 
 
 class LibvirtHost:
@@ -54,10 +55,9 @@ class LibvirtHost:
         self._ssh_command = tuple(ssh_command)
         self._staged: dict[Path, str] = {}
 
-    @property
-    def knob_program(self) -> str:
-        """pvknob on this host."""
-        return self.stage(self._programs.knob)
+    def program(self, name: HostProgram) -> str:
+        """One of the lab's programs on this host."""
+        return self.stage({"pvknob": self._programs.knob, "pvspin": self._programs.spin}[name])
 
     def stage(self, source: Path) -> str:
         """The host's path of the same bytes; named by their hash, so that they are copied once."""

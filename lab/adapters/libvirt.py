@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -129,6 +129,14 @@ class LibvirtHypervisor:
         with translated(f"reading the pinning of {domain}"):
             pins = self._connection.lookupByName(domain).vcpuPinInfo(libvirt.VIR_DOMAIN_AFFECT_LIVE)
         return {vcpu: tuple(pcpu for pcpu, on in enumerate(mask) if on) for vcpu, mask in enumerate(pins)}
+
+    def pin_vcpu(self, domain: str, vcpu: int, pcpus: Sequence[int]) -> None:
+        """Change the affinity of a running vCPU."""
+        with translated(f"pinning vCPU {vcpu} of {domain}"):
+            host_pcpus = self._connection.getCPUMap()[0]
+            mask = tuple(pcpu in pcpus for pcpu in range(host_pcpus))
+            found = self._connection.lookupByName(domain)
+            found.pinVcpuFlags(vcpu, mask, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def monitor(self, name: str, command: str, **arguments: Any) -> Any:
         """Give QEMU's own monitor a command (QEMU's QMP reference) and return its answer."""

@@ -11,7 +11,7 @@ from lab.adapters.hosts import LibvirtHost, start_agent
 from lab.adapters.hostvm import HostVm
 from lab.measure.outside import HOST_VM
 from lab.plan.facts import HostFacts
-from lab.run.ports import Agent, Hypervisor, Shell
+from lab.run.ports import Agent, HostProgram, Hypervisor, Shell
 
 
 class NestedHost:
@@ -25,10 +25,9 @@ class NestedHost:
         self.shell: Shell = inner.shell
         self.hypervisor: Hypervisor = inner.hypervisor
 
-    @property
-    def knob_program(self) -> str:
+    def program(self, name: HostProgram) -> str:
         """As the ssh host does."""
-        return self._inner.knob_program
+        return self._inner.program(name)
 
     def stage(self, source: Path) -> str:
         """As the ssh host does."""

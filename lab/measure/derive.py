@@ -37,6 +37,7 @@ from lab.measure.loadruns import LoadOutput
 from lab.measure.outside import Span, doubt_outside
 from lab.measure.probestream import ProbeStream, StreamError, parse_stream
 from lab.measure.proof import Prover, WindowProof
+from lab.measure.scheduled import schedule_doubts
 from lab.measure.series import Series
 from lab.measure.skipped import skipped_knobs
 from lab.measure.windows import (
@@ -108,6 +109,7 @@ class _Derivation:
         self._recording = recording
         self._plan = plan
         self._events = recording.events()
+        self._planned = {phase.name: phase for phase in plan.phases}
         self._restarts = {node.name: restart_times(self._events, node.name) for node in plan.nodes}
         self._boots = {node.name: self._split(node.name) for node in plan.nodes}
 
@@ -202,6 +204,7 @@ class _Derivation:
             *outer,
             *self._host_probe_doubts(phase),
             *(self._proven[phase.name].doubts if phase.name in self._proven else ()),
+            *schedule_doubts(self._planned.get(phase.name), self._events, phase.start_ns, phase.end_ns),
         )
         work_doubts = () if outer else self._outer_doubts(phase, OUTER_WORK_DELAY_PCT)
         skipped = skipped_knobs(self._plan.phases, phase.name, self._events, phase.start_ns)
@@ -233,7 +236,7 @@ class _Derivation:
     def _proofs(self) -> Iterator[PhaseProof]:
         for phase, proof in self._proven.items():
             shares, clocks = tuple(proof.foreign_pct.items()), tuple(proof.clocks.items())
-            yield PhaseProof(phase, shares, proof.snapshot_ns, clocks)
+            yield PhaseProof(phase, shares, proof.snapshot_ns, clocks, proof.helpers_pct)
 
     def _outer_doubts(self, phase: _Phase, bound_pct: float) -> tuple[str, ...]:
         span = Span(phase.start_ns, phase.end_ns, phase.outer_ns)

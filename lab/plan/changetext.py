@@ -16,12 +16,17 @@ _MOST_MOMENTS = 12
 _WIDTH = 76
 
 
+def render_moment(changes: Sequence[ChangePlan]) -> str:
+    """Changes at one time as text."""
+    return ", ".join(map(render_change, changes))
+
+
 def render_changes(changes: Sequence[ChangePlan]) -> Iterator[str]:
     """A line for each moment; of a long schedule the first ones, and how many more there are."""
     moments = [(at_ns, list(some)) for at_ns, some in groupby(changes, key=lambda one: one.at_ns)]
     shown = moments if len(moments) <= _MOST_MOMENTS else moments[: _MOST_MOMENTS - 1]
     for at_ns, some in shown:
-        yield f"at {at_ns / 1e9:g} s: {', '.join(map(render_change, some))}"
+        yield f"at {at_ns / 1e9:g} s: {render_moment(some)}"
     if len(shown) < len(moments):
         yield f"and at {len(moments) - len(shown)} more times, the last at {moments[-1][0] / 1e9:g} s"
 

@@ -70,7 +70,7 @@ def machines_of(host: Host, remote_dir: str, shell: Callable[[str], Shell]) -> M
 
 def host_machine(host: Host, remote_dir: str) -> KnobMachine:
     """A lab's host. Its fence goes with the lab's directory there: then nothing of the lab may write any more."""
-    return KnobMachine(HOST_SCOPE, host.shell, host.knob_program, f"{remote_dir}/knobs.fence")
+    return KnobMachine(HOST_SCOPE, host.shell, host.program("pvknob"), f"{remote_dir}/knobs.fence")
 
 
 def only_host(host: Host, remote_dir: str) -> Machines:

@@ -18,6 +18,7 @@ from lab.plan.knobs import registry_of
 from lab.plan.labplan import HOST_SCOPE, LabPlan, render_plan_json
 from lab.run.boot import Boot, BootWish, GuestFiles, GuestKeys, stage_guests, write_guests
 from lab.run.events import Journal
+from lab.run.hogends import end_hogs, hog_directory
 from lab.run.kernelfiles import kernel_table
 from lab.run.knobclaims import HostClaims
 from lab.run.knobjournal import KnobJournal
@@ -156,7 +157,8 @@ def _make(
 ) -> Lab:
     local, remote = around.records.directory(plan.lab_id), record.remote_dir
     # QEMU's own user must pass through both; -m does not reach the parents that -p makes.
-    passed = shlex.join([str(PurePosixPath(remote).parent), remote])
+    hogs = [hog_directory(remote)] if plan.hogs else []
+    passed = shlex.join([str(PurePosixPath(remote).parent), remote, *hogs])
     host.shell.run(f"mkdir -p -m 711 {passed}", timeout_s=_FILE_TIMEOUT_S)
     private, public = around.make_keys()
     key_file = local / "key"
@@ -241,7 +243,8 @@ def _end_on_host(host: Host, records: LabRecords, record: LabRecord) -> None:
             _attempt(lambda name=name: host.hypervisor.destroy_domain(name), problems)  # type: ignore[misc]
     if networks.get(record.network) == record.lab_id:
         _attempt(lambda: host.hypervisor.destroy_network(record.network), problems)
-    if not _attempt(lambda: restore_host_knobs(host, records, record), problems):
+    ended = _attempt(lambda: end_hogs(host, record), problems)
+    if not _attempt(lambda: restore_host_knobs(host, records, record), problems) or not ended:
         raise problems[0]  # the lab's directory there is what a later attempt needs
     _attempt(
         lambda: host.shell.run(f"rm -rf {shlex.quote(record.remote_dir)}", timeout_s=_FILE_TIMEOUT_S),

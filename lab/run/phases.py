@@ -8,14 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lab.errors import LabFailure, Lost
-from lab.plan.labplan import HOST_SCOPE, KnobSetting, PhasePlan
+from lab.plan.labplan import HOST_SCOPE, ChangePlan, KnobSetting, PhasePlan
 from lab.recording import KvmStats
 from lab.run.anew import CommandLines
+from lab.run.contention import Contention
 from lab.run.govern import Governors
+from lab.run.hogs import Hogs
 from lab.run.lab import Lab
 from lab.run.labknobs import restore_settings, write_settings
 from lab.run.loads import GuestLoads, KeepOutput
 from lab.run.ports import Narrator
+from lab.run.schedule import Schedule
 from lab.run.watch import DELIVERY_S
 from lab.units import format_seconds
 
@@ -50,8 +53,11 @@ class PhaseRunner:
         self._narrator = narrator
         self._keep_stats = keep_stats
         self._loads = GuestLoads(lab, keep_output)
+        self._hogs = Hogs(lab)
         self._command_lines = CommandLines(lab)
         self._governors = Governors(lab.plan, lab.watch, self.set_knobs, lab.journal.add)
+        self._contention = Contention(lab, self._hogs, self.set_knobs, self.start_loads, self._pause_loads)
+        self._schedule = Schedule(lab.watch, self._governors.sleep, self._contention.change, lab.journal.add)
         self._clean: CleanPoint | None = None
 
     def run_all(self) -> None:
@@ -66,6 +72,7 @@ class PhaseRunner:
             self.run(phase)
         self._governors.release(())
         self._lab.watch.sleep(DELIVERY_S)
+        self._hogs.end_all()
         self._loads.end_all_commands()
 
     def run(self, phase: PhasePlan) -> None:
@@ -79,30 +86,43 @@ class PhaseRunner:
         self._governors.release(phase.govern)
         self.stop_loads(phase.stop)
         self.set_knobs(phase.knobs)
+        self._contention.change(phase.contention)
         self.start_loads([name for name in phase.start if name not in phase.until])
+        self._hogs.prepare(one.target for one in phase.changes if one.kind == "start")
         begin = self._lab.watch.mark(f"phase-begin {phase.name}")
         self._governors.govern(phase.govern)
         self._governors.sleep(phase.settle_ns / 1e9)
-        self.measure(phase.name, phase.duration_ns / 1e9, begin, phase.until)
+        self.measure(phase.name, phase.duration_ns / 1e9, begin, phase.until, phase.changes)
 
     def measure(
-        self, name: str, seconds: float, begin_ns: int | None = None, until: Sequence[str] = ()
+        self,
+        name: str,
+        seconds: float,
+        begin_ns: int | None = None,
+        until: Sequence[str] = (),
+        changes: Sequence[ChangePlan] = (),
     ) -> None:
         """One measured window of `seconds`; `begin_ns` is when the changes before it were done.
 
-        Loads of `until` that do not run begin together with it, and it ends when all of them have ended.
+        Loads of `until` that do not run begin together with it, and it ends when all of them have ended. `changes`
+        are carried out in it.
         """
         watch = self._lab.watch
         armed = self._loads.arm(until)
         self._read_stats()
+        self._hogs.tell_work("start")
         watch.tasks(f"phase-start {name}")
         self._loads.release(armed)
         outer_start = watch.mark_outside(f"phase-start {name}")
         start = watch.mark(f"phase-start {name}")
-        self._loads.wait(until, seconds, self._governors.sleep)
+        self._schedule.begin(name, changes, start)
+        self._loads.wait(until, seconds, self._schedule.sleep)
+        self._schedule.end()
         end = watch.mark(f"phase-end {name}")
         outer_end = watch.mark_outside(f"phase-end {name}")
         watch.tasks(f"phase-end {name}")
+        self._hogs.tell_work("end")
+        self._hogs.end_resting()
         self._read_stats()
         more = {} if outer_start is None else {"outer_start_ns": outer_start, "outer_end_ns": outer_end}
         if begin_ns is not None:
@@ -119,6 +139,7 @@ class PhaseRunner:
         started = self._command_lines.set(settings)
         if started:
             self._loads.nodes_started_anew(started)
+            self._contention.nodes_started_anew(started)
         self._write_knobs(self._command_lines.rest(settings, started))
 
     def begin_arm(self, phase: PhasePlan) -> None:
@@ -127,6 +148,7 @@ class PhaseRunner:
         Loads end, governors let go, guests that run something else are started anew, knobs are brought back.
         """
         self.stop_loads(sorted({load for load, _ in self._loads.running}))
+        self._contention.reset()
         self._governors.release(())
         self._command_lines.begin(phase.knobs, dict(phase.kernels))
         self._lab.shells.open_all()  # while nothing contends
@@ -160,11 +182,18 @@ class PhaseRunner:
             self._command_lines.stands(setting)
 
     def start_loads(self, names: Sequence[str]) -> None:
-        """Start loads by name, at the same time on all their nodes where they do not run."""
+        """Start loads by name, at the same time on all their nodes where they do not run, and hogs."""
         self._loads.start(names)
+        self._hogs.start(names)
 
     def stop_loads(self, names: Sequence[str]) -> None:
-        """Stop loads by name, on all their nodes where they run."""
+        """Stop loads by name, on all their nodes where they run, and hogs."""
+        self._hogs.stop(names)
+        self._loads.stop(names)
+
+    def _pause_loads(self, names: Sequence[str]) -> None:
+        """Stop loads, and let hogs rest: both while a window is measured."""
+        self._hogs.rest(names)
         self._loads.stop(names)
 
     def _read_stats(self) -> None:

@@ -35,7 +35,8 @@ class LabState(StrEnum):
 @dataclass(frozen=True)
 class LabRecord:
     """One lab. `owner_start` is the owner's start time in clock ticks since boot (proc(5), stat field 22), with
-    which a reused pid is told from the owner. `remote_dir` is its directory on the host."""
+    which a reused pid is told from the owner. `remote_dir` is its directory on the host, `hogs` are those that may
+    run there (lab.run.hogs)."""
 
     lab_id: str
     name: str
@@ -48,6 +49,7 @@ class LabRecord:
     network: str
     pcpus: tuple[int, ...]
     remote_dir: str
+    hogs: tuple[str, ...] = ()
 
     def is_orphan(self) -> bool:
         """Whether nobody will end this lab: its process is gone and the user was never given it."""
@@ -82,6 +84,7 @@ class LabRecords:
             network=plan.network.name,
             pcpus=leased_pcpus(plan),
             remote_dir=remote_dir,
+            hogs=tuple(hog.name for hog in plan.hogs),
         )
         directory = self.directory(plan.lab_id)
         directory.mkdir(parents=True, mode=0o711)
@@ -164,7 +167,7 @@ def _is_alive(pid: int, start: int, boot_id: str) -> bool:
 def _read_record(path: Path) -> LabRecord | None:
     try:
         fields = json.loads(path.read_text())
-        lists = {key: tuple(fields[key]) for key in ("domains", "pcpus")}
+        lists = {key: tuple(fields[key]) for key in ("domains", "pcpus", "hogs") if key in fields}
         return LabRecord(**{**fields, **lists, "state": LabState(fields["state"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None

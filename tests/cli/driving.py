@@ -121,10 +121,12 @@ class FakeHost:
 
     def __init__(self, guests: Mapping[str, FakeShell], hypervisor: FakeHypervisor) -> None:
         self.shell = FakeShell({"rm -rf": ""})
-        self.knob_program = "pvknob"
         self.hypervisor = hypervisor
         self.asked: list[tuple[str, Path, str]] = []
         self._guests = guests
+
+    def program(self, name: str) -> str:
+        return name
 
     def guest_shell(self, address: str, key_file: Path, host_key: str) -> FakeShell:
         self.asked.append((address, key_file, host_key))

@@ -82,7 +82,7 @@ def host_program(places: Places, lab_id: str) -> str:
     (record,) = (one for one in LabRecords(places.state_dir).all() if one.lab_id == lab_id)
     with wiring.reopen_host(record) as host:
         assert host is not None
-        return host.knob_program
+        return host.program("pvknob")
 
 
 @pytest.mark.long
