@@ -9,7 +9,7 @@
  *     now            print the clock    quit        flush and end
  *     state          print what was seen last (STREAM.md)
  *     tasks NAME     a snapshot of the whole host into the samples
- *     own NAME PIDFILE    that process is the lab's own      disown NAME    it is not any more
+ *     own NAME PIDFILE|PID    that process is the lab's own      disown NAME    it is not any more
  *
  *     hello T   ready NAME T   gone NAME T   console NAME LINE   error NAME|- TEXT   marked T TEXT   now T
  *     tasks T NAME   state-vcpu ...   state-steal ...   state-end T

@@ -27,10 +27,10 @@
 #define OWNER_KERNEL "@kernel"
 #define OWNER_NOBODY "-"
 
-/* A process that is the lab's own, though no guest: known by a file, since it may be started anew. */
+/* A process that is the lab's own, though no guest: known by its number, or by a file, as it may be started anew. */
 struct owned {
 	struct owned *next;
-	char *name, *pidfile;
+	char *name, *pidfile, *owner;
 	pid_t pid;
 };
 
@@ -70,6 +70,15 @@ static struct owned **find_owned(struct tasks *tasks, const char *name)
 	return at;
 }
 
+static void free_owned(struct owned *owned)
+{
+	if (owned) {
+		free(owned->owner);
+		free(owned->name);
+	}
+	free(owned);
+}
+
 void tasks_disown(struct tasks *tasks, const char *name)
 {
 	struct owned **at = find_owned(tasks, name), *owned = *at;
@@ -77,24 +86,37 @@ void tasks_disown(struct tasks *tasks, const char *name)
 	if (!owned)
 		return;
 	*at = owned->next;
-	free(owned->name);
-	free(owned);
+	free_owned(owned);
 }
 
-void tasks_own(struct tasks *tasks, const char *arguments)
+/* "NAME PIDFILE" taken apart, and the owner that its tasks have: "@lab:NAME". NULL where it is not of that form. */
+static struct owned *parse_owned(const char *arguments)
 {
 	const char *space = strchr(arguments, ' ');
 	struct owned *owned = space && space > arguments && space[1] ? calloc(1, sizeof(*owned)) : NULL;
 
-	if (owned)
-		owned->name = strdup(arguments);
-	if (!owned || !owned->name) {
-		event("error - expected: own NAME PIDFILE");
-		free(owned);
-		return;
+	if (!owned)
+		return NULL;
+	owned->name = strdup(arguments);
+	owned->owner = malloc(strlen(OWNER_LAB ":") + (size_t)(space - arguments) + 1);
+	if (!owned->name || !owned->owner) {
+		free_owned(owned);
+		return NULL;
 	}
 	owned->pidfile = owned->name + (space - arguments) + 1;
 	owned->name[space - arguments] = '\0';
+	strcpy(stpcpy(owned->owner, OWNER_LAB ":"), owned->name);
+	return owned;
+}
+
+void tasks_own(struct tasks *tasks, const char *arguments)
+{
+	struct owned *owned = parse_owned(arguments);
+
+	if (!owned) {
+		event("error - expected: own NAME PIDFILE|PID");
+		return;
+	}
 	tasks_disown(tasks, owned->name);
 	owned->next = tasks->owned;
 	tasks->owned = owned;
@@ -116,7 +138,10 @@ static void find_owned_processes(struct tasks *tasks)
 	char text[32];
 
 	for (struct owned *owned = tasks->owned; owned; owned = owned->next)
-		owned->pid = read_at(AT_FDCWD, owned->pidfile, text, sizeof(text)) ? (pid_t)atoi(text) : 0;
+		if (isdigit((unsigned char)owned->pidfile[0]))
+			owned->pid = (pid_t)atoi(owned->pidfile);
+		else
+			owned->pid = read_at(AT_FDCWD, owned->pidfile, text, sizeof(text)) ? (pid_t)atoi(text) : 0;
 }
 
 static const struct watched *find_guest(const struct snapshot *snapshot, pid_t pid)
@@ -128,21 +153,25 @@ static const struct watched *find_guest(const struct snapshot *snapshot, pid_t p
 	return guest;
 }
 
-static bool is_labs(const struct snapshot *snapshot, pid_t pid)
+static const struct owned *find_labs(const struct snapshot *snapshot, pid_t pid)
 {
-	for (const struct owned *owned = snapshot->tasks->owned; owned; owned = owned->next)
-		if (owned->pid == pid)
-			return true;
-	return pid == getpid();
+	const struct owned *owned = snapshot->tasks->owned;
+
+	while (owned && owned->pid != pid)
+		owned = owned->next;
+	return owned;
 }
 
 static const char *owner_of(const struct snapshot *snapshot, pid_t pid, uint64_t flags)
 {
 	const struct watched *guest = find_guest(snapshot, pid);
+	const struct owned *owned = find_labs(snapshot, pid);
 
 	if (guest)
 		return guest->name;
-	if (is_labs(snapshot, pid))
+	if (owned)
+		return owned->owner;
+	if (pid == getpid() || pid == getppid()) /* and whoever carries what it says to the lab */
 		return OWNER_LAB;
 	return flags & PF_KTHREAD ? OWNER_KERNEL : OWNER_NOBODY;
 }

@@ -14,7 +14,7 @@ struct tasks;
 /* NULL without memory. */
 struct tasks *tasks_create(void);
 
-/* "NAME PIDFILE": the process whose number stands in that file is the lab's own from now on, such as a hog. */
+/* "NAME PIDFILE|PID": that process, or the one whose number stands in that file, is the lab's own from now on. */
 void tasks_own(struct tasks *tasks, const char *arguments);
 
 /* It is not any more. */

@@ -21,7 +21,10 @@ def _statement(proof: PhaseProof) -> str:
     if not proof.foreign_pct:
         return "host: not proven"
     pcpu, most_pct = max(proof.foreign_pct, key=lambda one: one[1])
-    return f"host: others ran at most {most_pct:.1f} % of a pCPU (pCPU {pcpu}); {clocks}"
+    return (
+        f"host: others ran at most {most_pct:.1f} % of a pCPU (pCPU {pcpu}), the lab's own helpers "
+        f"{proof.helpers_pct:.1f} %; {clocks}"
+    )
 
 
 def proof_document(proof: PhaseProof) -> dict[str, Any]:
@@ -29,6 +32,7 @@ def proof_document(proof: PhaseProof) -> dict[str, Any]:
     return {
         "phase": proof.phase,
         "foreign_pct": {str(pcpu): pct for pcpu, pct in proof.foreign_pct},
+        "helpers_pct": proof.helpers_pct,
         "snapshot_ns": list(proof.snapshot_ns),
         "clocks": dict(proof.clocks),
     }

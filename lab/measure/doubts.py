@@ -42,6 +42,10 @@ OUTER_WORK_DELAY_PCT = 10.0
 #: loses 2 % of it to somebody else still has its steal within 1 point.
 FOREIGN_PCT = 2.0
 
+#: What the lab's own helpers (its probe on the host, commands that it gives there) may run, in per cent of one
+#: pCPU: a vCPU that has half of that pCPU loses at most half of this to them.
+HELPERS_PCT = 10.0
+
 
 def doubt_short(window_ns: int) -> tuple[str, ...]:
     """The window is too short for the resolution of its counters."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lab.measure.snapshots import KERNEL, LAB, NOBODY, HostSnapshot, HostTask
+from lab.measure.snapshots import KERNEL, NOBODY, HostSnapshot, HostTask
 from lab.measure.streamwords import CpuTimes
 
 _NS_PER_S = 1_000_000_000
@@ -87,7 +87,7 @@ class RunHistory:
             runs[run.task.key] = runs[run.task.key] + run if run.task.key in runs else run
         before, after = self.snapshots[first], self.snapshots[last]
         elapsed_ns = after.t0_ns - before.t0_ns
-        guests = {task.pid for task in after.tasks if task.owner not in (LAB, KERNEL, NOBODY)}
+        guests = {task.pid for task in after.tasks if task.is_guests}
         counted = {
             pcpu: ran_ns - before.run_ns[pcpu]
             for pcpu, ran_ns in after.run_ns.items()
@@ -157,7 +157,19 @@ def unlisted_ns(runs: HostRuns, pcpu: int) -> int:
             listed[one] = listed.get(one, 0.0) + run.run_ns / len(run.pcpus)
     here = min(measure[pcpu] for measure in measures) - listed.get(pcpu, 0.0)
     in_all = min(sum(measure.values()) for measure in measures) - sum(listed.values())
-    return max(0, round(min(here, in_all)))
+    return max(0, round(min(here, in_all)) - _commands_ns(runs))
+
+
+def _commands_ns(runs: HostRuns) -> int:
+    """What commands of the lab ran that have ended: nobody knows on which pCPU, so it explains time on any."""
+    waited = [(run.task.pid, run.children_ns) for run in runs.runs.values() if run.task.is_helper]
+    return sum(max(ns for pid, ns in waited if pid == one) for one in {pid for pid, _ in waited})
+
+
+def helpers_ns(runs: HostRuns) -> int:
+    """What the lab's own helpers ran, on whichever pCPU: its probe, and what carried out its commands."""
+    alive = sum(run.run_ns for run in runs.runs.values() if run.task.is_helper)
+    return alive + _commands_ns(runs)
 
 
 def busiest_parent(runs: HostRuns) -> tuple[str, int] | None:

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lab.measure.bindings import binding_problems, bindings_at
-from lab.measure.doubts import FOREIGN_PCT, READING_ERROR_NS
+from lab.measure.doubts import FOREIGN_PCT, HELPERS_PCT, READING_ERROR_NS
 from lab.measure.foreign import (
     ForeignRun,
     HostRuns,
     RunHistory,
     busiest_parent,
     foreign_runs,
+    helpers_ns,
     unlisted_ns,
 )
 from lab.measure.happened import EventLike
@@ -41,12 +42,14 @@ _UNLISTED = "tasks that ended unseen"
 class WindowProof:
     """What snapshots say of one window.
 
-    `foreign_pct` is by leased pCPU what others ran there, in per cent of the window; `snapshot_ns` what taking each
-    snapshot cost the host; `clocks` what is visible of clock governor, SMT and turbo at its end, by these words.
+    `foreign_pct` is by leased pCPU what others ran there, in per cent of the window, `helpers_pct` what the lab's
+    own helpers ran on all pCPUs, in per cent of one; `snapshot_ns` what taking each snapshot cost; `clocks` what is
+    visible of clock governor, SMT and turbo at its end, by these words.
     """
 
     doubts: tuple[str, ...]
     foreign_pct: Mapping[int, float]
+    helpers_pct: float
     snapshot_ns: tuple[int, ...]
     clocks: Mapping[str, str]
 
@@ -73,7 +76,7 @@ class Prover:
         if first is None or last is None:
             edge = "start" if first is None else "end"
             missing = f"nothing proves what else ran: no snapshot of the host at the {edge} of the window"
-            return WindowProof((missing,), {}, (), {})
+            return WindowProof((missing,), {}, 0.0, (), {})
         return self._prove(first, last, start_ns, end_ns)
 
     def _edges(self, start_ns: int, end_ns: int) -> tuple[int | None, int | None]:
@@ -90,10 +93,12 @@ class Prover:
         return WindowProof(
             doubts=(
                 *_foreign_doubts(runs, leased),
+                *_helpers_doubt(runs),
                 *self._binding_doubts(snapshots, start_ns, end_ns),
                 *_clock_doubts(snapshots, leased),
             ),
             foreign_pct=_foreign_pct(runs, leased),
+            helpers_pct=100 * helpers_ns(runs) / runs.elapsed_ns if runs.elapsed_ns > 0 else 0.0,
             snapshot_ns=tuple(one.cost_ns for one in snapshots),
             clocks=_clock_facts(snapshots[-1], leased),
         )
@@ -162,6 +167,13 @@ def _small_doubts(pcpu: int, small: Sequence[ForeignRun], bound_ns: float, elaps
             f"{len(here)} foreign tasks ran {_percent(together_ns, elapsed_ns)} of pCPU {pcpu} together, most of "
             f"it {most.name} ({most.pid}) with {_percent(most.run_ns, elapsed_ns)}"
         )
+
+
+def _helpers_doubt(runs: HostRuns) -> Iterator[str]:
+    own_ns = helpers_ns(runs)
+    if own_ns > max(HELPERS_PCT / 100 * runs.elapsed_ns, READING_ERROR_NS):
+        share = _percent(own_ns, runs.elapsed_ns)
+        yield f"the lab's own probe and commands ran {share} of a pCPU (bound {HELPERS_PCT:g} %)"
 
 
 def _percent(time_ns: float, elapsed_ns: int) -> str:

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from lab.measure.streamwords import CpuTimes, DamageError, parse_cpu_times, parse_number, parse_numbers
 from lab.units import parse_cpulist
 
-#: Owners of tasks that are no guest's: the lab itself, the host's kernel, and somebody else.
+#: Owners of tasks that are no guest's: the lab itself, the host's kernel, and somebody else. What the lab's probe
+#: was told of has LAB and a name of its own ("@lab:hog-noise").
 LAB, KERNEL, NOBODY = "@lab", "@kernel", "-"
+#: The name of the process that carries out the lab's commands on the host.
+COMMANDS = "commands"
 
 #: Where the time that a pCPU's tasks have run stands in its line of /proc/schedstat, its name being number 0
 #: (Documentation/scheduler/sched-stats.rst): in ns, counted when a task leaves the pCPU.
@@ -21,10 +24,10 @@ _RUN_TIME = 7
 class HostTask:
     """One task of the host.
 
-    `owner` is a guest's name, LAB, KERNEL or NOBODY; `pcpu` where it ran last; `start` when it was made, in clock
-    ticks since the host's boot, which tells it from one that had its tid before; `run_ns` what it had run since
-    then, `children_ns` what children of its process had that ended and were waited for; `affinity` the pCPUs that
-    it may run on.
+    `owner` is a guest's name, LAB (with a name or without), KERNEL or NOBODY; `pcpu` where it ran last; `start`
+    when it was made, in clock ticks since the host's boot, which tells it from one that had its tid before;
+    `run_ns` what it had run since then, `children_ns` what children of its process had that ended and were waited
+    for; `affinity` the pCPUs that it may run on.
     """
 
     tid: int
@@ -36,6 +39,16 @@ class HostTask:
     children_ns: int
     affinity: tuple[int, ...]
     name: str
+
+    @property
+    def is_guests(self) -> bool:
+        """Whether it is a thread of the emulator of one of the lab's guests."""
+        return self.owner not in (KERNEL, NOBODY) and not self.owner.startswith(LAB)
+
+    @property
+    def is_helper(self) -> bool:
+        """Whether it is the lab's own, but no part of the contention: its probe, and what carries out commands."""
+        return self.owner in (LAB, f"{LAB}:{COMMANDS}")
 
     @property
     def key(self) -> tuple[int, int]:

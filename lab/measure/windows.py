@@ -32,14 +32,16 @@ class PhaseWindow:
 class PhaseProof:
     """What snapshots of the host say of one phase's window; what speaks against it are doubts of its PhaseWindow.
 
-    `foreign_pct` is by leased pCPU what others ran there, in per cent of the window; `snapshot_ns` what taking each
-    snapshot cost the host; `clocks` what is visible of clock governor, SMT and turbo, by these words.
+    `foreign_pct` is by leased pCPU what others ran there, in per cent of the window, `helpers_pct` what the lab's
+    own helpers on the host ran on all pCPUs, in per cent of one; `snapshot_ns` what taking each snapshot cost;
+    `clocks` what is visible of clock governor, SMT and turbo, by these words.
     """
 
     phase: str
     foreign_pct: tuple[tuple[int, float], ...]
     snapshot_ns: tuple[int, ...]
     clocks: tuple[tuple[str, str], ...]
+    helpers_pct: float = 0.0
 
 
 @dataclass(frozen=True)

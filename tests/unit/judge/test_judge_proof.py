@@ -13,7 +13,11 @@ from lab.judge.prooftable import proof_document, render_proof
 from lab.measure.windows import PhaseProof
 
 PROOF = PhaseProof(
-    "a", ((0, 0.21), (1, 1.26)), (4000, 5000), (("governor", "not visible"), ("SMT", "off"), ("turbo", "on"))
+    "a",
+    ((0, 0.21), (1, 1.26)),
+    (4000, 5000),
+    (("governor", "not visible"), ("SMT", "off"), ("turbo", "on")),
+    3.04,
 )
 
 
@@ -21,7 +25,8 @@ def test_people_are_told_the_most_and_the_clocks() -> None:
     evidence = Evidence(make_plan(), replace(make_measurements(), proofs=(PROOF,)))
     text = " ".join(line.strip() for line in render_proof(evidence, "a"))
     assert text == (
-        "host: others ran at most 1.3 % of a pCPU (pCPU 1); governor not visible, SMT off, turbo on"
+        "host: others ran at most 1.3 % of a pCPU (pCPU 1), the lab's own helpers 3.0 %; governor not visible, "
+        "SMT off, turbo on"
     )
     assert max(len(line) for line in render_proof(evidence, "a")) <= 78
     assert render_proof(evidence, "b") == []
@@ -37,6 +42,7 @@ def test_programs_are_told_all_of_it() -> None:
     assert json.loads(json.dumps(proof_document(PROOF))) == {
         "phase": "a",
         "foreign_pct": {"0": 0.21, "1": 1.26},
+        "helpers_pct": 3.04,
         "snapshot_ns": [4000, 5000],
         "clocks": {"governor": "not visible", "SMT": "off", "turbo": "on"},
     }

@@ -14,7 +14,7 @@ from measuring import FakeEvent, S, World, plan_for
 from lab.measure.bindings import parse_cpu_max
 from lab.measure.probestream import Hello, ProbeStream
 from lab.measure.proof import Prover, WindowProof
-from lab.measure.snapshots import KERNEL, LAB, NOBODY, HostSnapshot, HostTask
+from lab.measure.snapshots import COMMANDS, KERNEL, LAB, NOBODY, HostSnapshot, HostTask
 from lab.measure.streamwords import CpuTimes
 from lab.plan.labplan import LabPlan
 
@@ -173,7 +173,8 @@ def test_what_never_was_on_a_leased_pcpu_is_nobodys_business() -> None:
 @pytest.mark.parametrize(
     "task",
     [
-        Ran("pvprobe", 0.1, [0], owner=LAB),
+        Ran("pvprobe", 0.05, [0], owner=LAB),
+        Ran("pvspin", 0.4, [0], owner=f"{LAB}:hog-noise"),
         Ran("vhost-500", 0.1, [0], owner=KERNEL),
         Ran("kvm-pit/500", 0.1, [0], owner=KERNEL),
         Ran("kvm-nx-lpage-re", 0.1, [0], owner=KERNEL),
@@ -214,11 +215,27 @@ def test_whose_children_they_may_be_is_told() -> None:
     parents = [
         Ran("make", 0.01, [0, 1], 900, children=0.38),
         Ran("sh", 0.001, [0, 1], 901, children=0.1),
-        Ran("pvprobe", 0.001, [0], 902, owner=LAB, children=0.9),
+        Ran("pvspin", 0.001, [0], 902, owner=f"{LAB}:hog-noise", children=0.9),
     ]
     (doubt,) = prove(*parents, busy={0: 0.9, 1: 0.51}).doubts
     assert doubt.startswith("tasks that ended unseen ran 39.")
     assert doubt.endswith("% of pCPU 0, most of them perhaps children of make (900)")
+
+
+def test_commands_of_the_lab_are_known_by_who_waited_for_them() -> None:
+    commands = Ran("sshd-session", 0.01, [0], owner=f"{LAB}:{COMMANDS}", children=0.06)
+    proof = prove(commands, busy={0: 0.57, 1: 0.5})
+    assert proof.doubts == ()
+    assert proof.helpers_pct == pytest.approx(7.0, abs=0.1)
+    (doubt,) = prove(commands, busy={0: 0.77, 1: 0.5}).doubts
+    assert doubt.startswith("tasks that ended unseen ran 19.") and doubt.endswith("of pCPU 0")
+
+
+def test_helpers_that_cost_too_much_are_a_doubt() -> None:
+    commands = Ran("sshd-session", 0.03, [0], owner=f"{LAB}:{COMMANDS}", children=0.06)
+    probe = Ran("pvprobe", 0.03, [1], 901, owner=LAB)
+    proof = prove(commands, probe, busy={0: 0.59, 1: 0.53})
+    assert proof.doubts == ("the lab's own probe and commands ran 12.0 % of a pCPU (bound 10 %)",)
 
 
 def test_it_is_told_without_schedstat_too() -> None:
