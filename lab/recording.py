@@ -16,6 +16,7 @@
                                what run number N (from 0) of a load wrote, and how it ended (images/probe/pvload.c)
     guests/NODE/boots/N/       the first three of start number N (from 0), where the guest was started anew since
     verdicts.json              what the judge said (made anew by `lab check`)
+    metrics.json               what `lab compare` compares (lab.cli.metricfile), made anew where it is out of date
     lost/N/                    the same for the Nth attempt, where an attempt lost a guest or the host
 
 Raw bytes are kept as they came and parsed later, so that a parser's mistake costs a `lab check` and not the

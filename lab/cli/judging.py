@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lab.cli.desk import Desk
+from lab.cli.metricfile import keep_recorded
 from lab.errors import ExitCode, InputError
 from lab.judge.arms import compare_arms
 from lab.judge.armtable import render_arms
@@ -48,6 +50,8 @@ def judge_recording(directory: Path, expect: Path | None = None) -> Judged:
     if expect is not None:
         plan = _with_expectations(plan, expect)
     measurements = measure_recording(recording, plan)
+    if expect is None:  # what is kept for `lab compare` is by the recording's own plan
+        keep_recorded(directory, plan, measurements)
     return Judged(directory, plan, measurements, judge(plan, measurements))
 
 
@@ -60,8 +64,7 @@ def _with_expectations(plan: LabPlan, path: Path) -> LabPlan:
 
 def tell(desk: Desk, judged: Judged, *, as_json: bool, junit: Path | None) -> ExitCode:
     """Print the judgement, keep it in the recording, write JUnit where it is wanted; the exit code."""
-    document = judgement_json(judged.plan, judged.measurements, judged.judgement)
-    _keep(desk, judged.directory / "verdicts.json", json.dumps(document, indent=2) + "\n")
+    document = keep_judged(desk, judged)
     if junit is not None:
         _write(junit, render_junit(judged.plan, judged.judgement))
     if as_json:
@@ -69,6 +72,13 @@ def tell(desk: Desk, judged: Judged, *, as_json: bool, junit: Path | None) -> Ex
     else:
         desk.print(render_judged(judged))
     return exit_code_for(judged.judgement.outcome)
+
+
+def keep_judged(desk: Desk, judged: Judged) -> dict[str, Any]:
+    """Keep the judgement in the recording; what is kept."""
+    document = judgement_json(judged.plan, judged.measurements, judged.judgement)
+    _keep(desk, judged.directory / "verdicts.json", json.dumps(document, indent=2) + "\n")
+    return document
 
 
 def render_judged(judged: Judged) -> str:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from lab.judge.acrossrecordings import Side
 from lab.judge.arms import ArmComparison, ArmsReport
 from lab.judge.metrics import MetricValue
 from lab.plan.labplan import ComparisonPlan
@@ -85,3 +86,36 @@ def comparison_document(done: Comparison) -> dict[str, Any]:
 
 def _interval(interval: Interval | None) -> list[float] | None:
     return None if interval is None else [interval.low, interval.high]
+
+
+def compared_document(report: ArmsReport, sides: Sequence[Side]) -> dict[str, Any]:
+    """`report_document`, and which recordings each side has, with all of their values."""
+    return {
+        "sides": [
+            {
+                "name": side.name,
+                "recordings": [
+                    {
+                        "recording": label,
+                        "name": one.name,
+                        "lab_id": one.lab_id,
+                        "machinery": one.machinery,
+                        "where": one.where,
+                        "windows": [
+                            {
+                                "phase": window.phase,
+                                "arm": window.arm,
+                                "repeat": window.repeat,
+                                "missing": window.missing,
+                                "metrics": metric_documents(window.metrics),
+                            }
+                            for window in one.windows
+                        ],
+                    }
+                    for label, one in side.recordings
+                ],
+            }
+            for side in sides
+        ],
+        **report_document(report),
+    }

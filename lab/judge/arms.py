@@ -45,7 +45,7 @@ class Metric:
 
 @dataclass
 class Sample:
-    """What one arm has of one metric: values by repeat, and why others were left out, by repeat."""
+    """What one arm has of one metric: values by repeat, and what was left out and why, by repeat."""
 
     values: dict[int, float] = field(default_factory=dict)
     left_out: dict[int, str] = field(default_factory=dict)
@@ -172,8 +172,7 @@ def samples_of(baseline: Sample, other: Sample, scale: Scale, *, paired: bool = 
 
 def _left_out(baseline: str, arm: str, first: Sample, second: Sample) -> Iterator[str]:
     for name, sample in ((baseline, first), (arm, second)):
-        for repeat, reason in sorted(sample.left_out.items()):
-            yield f"{name}, repeat {repeat}: {reason}"
+        yield from (f"{name}, {text}" for _, text in sorted(sample.left_out.items()))
 
 
 def _above_noise(one: ArmComparison, aa: Iterable[ArmComparison]) -> ArmComparison:
@@ -209,7 +208,8 @@ def collect_samples(evidence: Evidence) -> dict[tuple[Metric, str], Sample]:
     for (metric, arm), sample in samples.items():
         for phase in phases.values():
             if (phase.template, phase.arm) == (metric.phase, arm) and phase.repeat not in sample.values:
-                sample.left_out.setdefault(phase.repeat, _why_missing(evidence, phase))
+                reason = f"repeat {phase.repeat}: {_why_missing(evidence, phase)}"
+                sample.left_out.setdefault(phase.repeat, reason)
     return samples
 
 
@@ -219,7 +219,7 @@ def _metric(value: MetricValue, phase: PhasePlan) -> Metric:
 
 def _add(sample: Sample, value: MetricValue, repeat: int) -> None:
     if value.doubts:
-        sample.left_out[repeat] = join_reasons(value.doubts)
+        sample.left_out[repeat] = f"repeat {repeat}: {join_reasons(value.doubts)}"
     else:
         sample.values[repeat] = value.value
 

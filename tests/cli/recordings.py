@@ -54,11 +54,17 @@ def plan_of(text: str = TOPOLOGY) -> LabPlan:
 
 
 def write_recording(
-    directory: Path, text: str = TOPOLOGY, *, guest_steal: float = 0.5, host_delay: float = 0.5
+    directory: Path,
+    text: str = TOPOLOGY,
+    *,
+    guest_steal: float = 0.5,
+    host_delay: float = 0.5,
+    work_per_s: float = 1000.0,
 ) -> Path:
-    """A finished recording of `text` in which guests count `guest_steal` and the host sees `host_delay`."""
+    """A finished recording of `text` in which guests count `guest_steal` and the host sees `host_delay`; each of
+    the two busy tasks does `work_per_s`."""
     plan = plan_of(text)
-    samples = {name: _guest_samples(guest_steal) for name in OFFSET_NS}
+    samples = {name: _guest_samples(guest_steal, work_per_s) for name in OFFSET_NS}
     with RecordingWriter(directory, plan, text, {"created": "2026-01-01T00:00:00+00:00"}) as writer:
         for name, chunks in samples.items():
             writer.guest_path(name, "probe.stream").write_bytes(b"".join(chunk for _, chunk in chunks))
@@ -69,14 +75,14 @@ def write_recording(
     return directory
 
 
-def _guest_samples(steal: float) -> list[tuple[int, bytes]]:
+def _guest_samples(steal: float, work_per_s: float) -> list[tuple[int, bytes]]:
     """(guest time of the end, bytes) of every sample, the first line before them."""
     hello = f"pvprobe 1 guest interval_ms=100 boot_ns={BOOT_NS} user_hz=100\n"
     chunks = [(BOOT_NS, hello.encode())]
     for seq in range(LENGTH_S * S // INTERVAL_NS):
         t_ns = BOOT_NS + seq * INTERVAL_NS
         ticks = int(steal * (t_ns - BOOT_NS) / (10 * MS))
-        work = (t_ns - BOOT_NS) // MS
+        work = int((t_ns - BOOT_NS) * work_per_s / S)
         lines = f"b {seq} {t_ns}\nk cpu0 1 0 2 3 0 0 0 {ticks} 0 0\nw busy 0 70 {work} 0 0\n"
         chunks.append((t_ns + 20_000, f"{lines}e {seq} {t_ns + 20_000} {seq * 100}\n".encode()))
     return chunks
