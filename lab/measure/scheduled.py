@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from lab.measure.happened import EventLike
 from lab.plan.labplan import PhasePlan
 
-#: A change may be done so late, in per cent of the window, or this many ns where that is longer: over a whole window
-#: it then shifts what is measured by no more.
+#: A change may be this late, in per cent of the window, or in ns where that is longer: over a whole window it then
+#: shifts what is measured by no more.
 LATE_PCT, LATE_NS = 2.0, 300_000_000
 
 

@@ -57,20 +57,6 @@ def change_settings(plan: LabPlan, change: ChangePlan) -> tuple[KnobSetting, ...
     return ()
 
 
-def contended_pcpus(plan: LabPlan) -> tuple[int, ...]:
-    """Every pCPU that something of the lab may contend on at some time."""
-    changes = (one for phase in plan.phases for one in (*phase.contention, *phase.changes))
-    return tuple(
-        sorted(
-            {
-                *(pcpu for node in plan.nodes for vcpu in node.vcpus for pcpu in vcpu.pcpus),
-                *(pcpu for hog in plan.hogs for pcpu in hog.pcpus),
-                *(pcpu for change in changes for pcpu in change.pcpus),
-            }
-        )
-    )
-
-
 def render_hog(hog: HogPlan) -> str:
     """One hog as a line of text."""
     what = "busy" if hog.duty_pct == 100 else f"{hog.duty_pct:g} % busy every {hog.period_ns / 1e6:g} ms"
