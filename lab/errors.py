@@ -5,7 +5,9 @@
     ├── InputError        exit 2: what the user wrote cannot be used
     │   ├── FileProblems      all problems of one file, each with its place
     │   │   ├── TopologyError     a topology
-    │   │   └── KnobFileError     a file of knob definitions
+    │   │   ├── KnobFileError     a file of knob definitions
+    │   │   ├── LoadFileError     a file of load definitions
+    │   │   └── SweepFileError    a sweep
     │   └── RecordingError    a recording that cannot be read
     ├── HostError         exit 3: this machine or host cannot do it
     ├── UndecidedError    exit 5: a measurement that must neither pass nor fail anything
@@ -99,6 +101,12 @@ class LoadFileError(FileProblems):
     """All problems of one file of load definitions."""
 
     what = "load file"
+
+
+class SweepFileError(FileProblems):
+    """All problems of one sweep file."""
+
+    what = "sweep file"
 
 
 class RecordingError(InputError):

@@ -50,11 +50,12 @@ def run(
     directory = record or _fresh_directory(desk.places.state_dir, asked.name)
     claim_directory(directory)
     desk.terminal.say(f"recording: {directory}")
-    _experiment(desk, asked, desk.wiring.resolve_where(where), directory)
+    run_topology(desk, asked, desk.wiring.resolve_where(where), directory)
     return tell(desk, judge_recording(directory), as_json=as_json, junit=junit)
 
 
-def _experiment(desk: Desk, topology: Topology, where: str, directory: Path) -> None:
+def run_topology(desk: Desk, topology: Topology, where: str, directory: Path) -> None:
+    """Carry a topology out on the host `where` (never auto) and leave a recording in `directory`."""
     from lab.run.experiment import run_experiment
 
     @contextmanager

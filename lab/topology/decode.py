@@ -43,7 +43,14 @@ def read_topology(path: Path) -> Topology:
 
     Raises InputError where the file cannot be read, TopologyError (a child of it) where it is malformed.
     """
-    text = read_text(path, TOPOLOGY_FORMAT)
+    return topology_of(read_text(path, TOPOLOGY_FORMAT), path)
+
+
+def topology_of(text: str, path: Path) -> Topology:
+    """The topology that `text` describes, with the files of definitions that it names, relative to that of `path`.
+
+    Raises TopologyError.
+    """
     return decode_topology(
         text,
         path,
