@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.cli.desk import Desk
+from lab.cli.metricfile import keep_recorded
 from lab.errors import ExitCode, InputError
 from lab.judge.arms import compare_arms
 from lab.judge.armtable import render_arms
@@ -49,6 +50,8 @@ def judge_recording(directory: Path, expect: Path | None = None) -> Judged:
     if expect is not None:
         plan = _with_expectations(plan, expect)
     measurements = measure_recording(recording, plan)
+    if expect is None:  # what is kept for `lab compare` is by the recording's own plan
+        keep_recorded(directory, plan, measurements)
     return Judged(directory, plan, measurements, judge(plan, measurements))
 
 

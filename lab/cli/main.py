@@ -12,6 +12,7 @@ import typer
 from lab import __version__
 from lab.cli import (
     check,
+    compare,
     doctor,
     down,
     exec_,
@@ -83,6 +84,7 @@ app.command("schema")(guarded(schema.schema))
 app.command("prepare")(guarded(prepare.prepare))
 app.command("run")(guarded(run_.run))
 app.command("check")(guarded(check.check))
+app.command("compare")(guarded(compare.compare))
 app.command("sweep")(guarded(sweep.sweep))
 app.command("up")(guarded(up.up))
 app.command("status")(guarded(status.status))
