@@ -22,6 +22,9 @@ from lab.plan.domainxml import METADATA_URI
 from lab.run.ports import Agent, AgentEvent, CommandResult, HostProgram, Hypervisor, Shell
 from lab.units import format_cpulist, parse_cpulist
 
+#: The process whose children a fake shell's commands are.
+SHELL_PID = "77"
+
 
 class FakeAgent:
     """`pvprobe host`, in the world's time."""
@@ -288,7 +291,7 @@ class FakeShell:
             "mkdir": self._make_directory,
             "true": lambda words: self._done(),
             "rm": self._remove,
-            "echo": lambda words: self._done(" ".join(words) + "\n"),
+            "echo": lambda words: self._done(" ".join(words).replace("$PPID", SHELL_PID) + "\n"),
             "cat": lambda words: self._cat(words[-1]),
             "tail": lambda words: self._cat(words[-1]),
             "cd": self._join_files,
@@ -382,7 +385,7 @@ class FakeGuestShell(FakeShell):
     """A shell in a guest: knobs and loads."""
 
     def __init__(self, world: FakeWorld, guest: FakeGuest) -> None:
-        super().__init__(world, {}, f"guest {guest.node}")
+        super().__init__(world, guest.runs.files, f"guest {guest.node}")
         self.guest = guest
         self.lost = GuestLost
         self.kernel = FakeKernel(
@@ -399,7 +402,26 @@ class FakeGuestShell(FakeShell):
             return self.kernel.run(words, self.world.now_ns - self.guest.started_ns)
         if program == "pvspin":
             return self._spin(words)
+        if program == "pvload":
+            return self.guest.runs.obey(words, self._now_ns)
         return super().obey(program, words, timeout_s)
+
+    def _now_ns(self) -> int:
+        return self.world.now_ns - self.guest.started_ns
+
+    def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
+        """As of any machine; but who waits for a load does so while others let time pass."""
+        if not command.startswith("pvload wait "):
+            return super().run(command, timeout_s=timeout_s, check=check)
+        words = shlex.split(command)[1:]
+        deadline_ns = self.world.now_ns + round(float(words[-1]) * 1e9)
+        while True:
+            with self.world.gate(f"{self.name}: pvload"):
+                if self.guest.domain not in self.world.guests:
+                    raise GuestLost(f"{self.name}: ssh connection lost")
+                result = self.guest.runs.obey(words, self._now_ns)
+                if result.status != 1 or self.world.now_ns >= deadline_ns:
+                    return result
 
     def _refuses(self, place: str, value: str) -> str | None:
         if place != MASK:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
 from lab.errors import HostLost, LabError, Lost
+from lab.measure.snapshots import COMMANDS
 from lab.plan.domainxml import render_network_xml
 from lab.plan.knobs import registry_of
 from lab.plan.labplan import HOST_SCOPE, LabPlan, render_plan_json
@@ -176,6 +177,7 @@ def _make(
         return read_console_tail(host, boot.guests[name].paths.console_log)
 
     watch = Watch(agent, console_tail, outer, around.monotonic)
+    watch.own(COMMANDS, _pid_of_shell(host))
     boot = Boot(host, plan, files, watch, journal, around.narrator, console_tail, around.monotonic, kernels)
     boot.run()
     shells = GuestShells(host, plan, key_file, {name: one.host_public for name, one in keys.items()})
@@ -188,6 +190,11 @@ def _make(
         around.records, around.state_dir, record, plan, machines_of(host, remote, shells.__getitem__)
     )
     return Lab(plan, host, record, local, boot, watch, journal, shells, knobs, around.uninterrupted)
+
+
+def _pid_of_shell(host: Host) -> str:
+    """The process on the host whose children the lab's commands there are."""
+    return host.shell.run("echo $PPID", timeout_s=_FILE_TIMEOUT_S).stdout.strip()
 
 
 def open_knobs(

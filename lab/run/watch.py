@@ -115,9 +115,9 @@ class Watch:
                 return int(event.words[0])
         raise HostLost(f"the probe on the host took no snapshot within {_MARK_TIMEOUT_S} s")
 
-    def own(self, name: str, pid_file: str) -> None:
-        """The process whose number stands in that file on the host is the lab's own from now on, not foreign."""
-        self._agent.send(f"own {name} {pid_file}")
+    def own(self, name: str, pid: str) -> None:
+        """A process on the host is the lab's own from now on, by its number or by a file that holds it."""
+        self._agent.send(f"own {name} {pid}")
 
     def disown(self, name: str) -> None:
         """It is not any more."""
