@@ -8,7 +8,6 @@ fail.
 
 from __future__ import annotations
 
-import threading
 import xml.etree.ElementTree as ElementTree
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,6 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
+
+from fairlock import FairLock
+from fakeload import FakeRuns
 
 from lab.errors import HostLost, LabFailure
 from lab.plan.decide import plan_lab
@@ -165,6 +167,7 @@ class FakeGuest:
     knobs: dict[str, str] = field(default_factory=dict)
     fences: dict[str, int] = field(default_factory=dict)
     loads: dict[str, FakeLoad] = field(default_factory=dict)
+    runs: FakeRuns = field(default_factory=lambda: FakeRuns({}))
     steal_ns: list[float] = field(default_factory=list)
     delay_ns: list[float] = field(default_factory=list)
     run_ns: list[float] = field(default_factory=list)
@@ -198,7 +201,7 @@ class FakeWorld:
 
     def __init__(self, facts: HostFacts | None = None) -> None:
         self.facts = facts or make_facts()
-        self.lock = threading.RLock()
+        self.lock = FairLock()
         self.now_ns = HOST_CLOCK_NS
         self.files: dict[str, bytearray] = {}
         self.guests: dict[str, FakeGuest] = {}
