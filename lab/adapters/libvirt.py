@@ -135,8 +135,7 @@ class LibvirtHypervisor:
         with translated(f"pinning vCPU {vcpu} of {domain}"):
             host_pcpus = self._connection.getCPUMap()[0]
             mask = tuple(pcpu in pcpus for pcpu in range(host_pcpus))
-            found = self._connection.lookupByName(domain)
-            found.pinVcpuFlags(vcpu, mask, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            self._connection.lookupByName(domain).pinVcpu(vcpu, mask)  # of the running domain
 
     def monitor(self, name: str, command: str, **arguments: Any) -> Any:
         """Give QEMU's own monitor a command (QEMU's QMP reference) and return its answer."""

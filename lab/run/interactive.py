@@ -67,8 +67,9 @@ class LabSession:
         return tuple(self._phases.values())
 
     def load(self, name: str) -> LoadHandle:
-        """A load of the topology. Raises InputError if there is none of that name."""
-        known = sorted({load.name for load in self._lab.plan.loads})
+        """A load or a hog of the topology. Raises InputError if there is none of that name."""
+        plan = self._lab.plan
+        known = sorted({one.name for one in (*plan.loads, *plan.hogs)})
         if name not in known:
             raise InputError(
                 f"topology {self._lab.plan.name} has no load {name!r} (it has: {', '.join(known)})"
@@ -177,12 +178,13 @@ class LabSession:
         ]
 
     def running_loads(self) -> set[str]:
-        """Names of the loads that were started and not stopped, on one node at least."""
+        """Names of the loads and hogs that were started and not stopped, on one node at least."""
         return {load for load, _ in self._running()}
 
     def runs_everywhere(self, load: str) -> bool:
         """Whether a load runs on all its nodes: it ends where a guest is started anew."""
-        nodes = {one.node for one in self._lab.plan.loads if one.name == load}
+        hogs = {HOST_SCOPE for one in self._lab.plan.hogs if one.name == load}
+        nodes = hogs | {one.node for one in self._lab.plan.loads if one.name == load}
         return nodes <= {node for name, node in self._running() if name == load}
 
     def _running(self) -> set[tuple[str, str]]:
@@ -192,6 +194,10 @@ class LabSession:
                 running.add((event.data["load"], event.data["node"]))
             elif event.kind == "load-stop":
                 running.discard((event.data["load"], event.data["node"]))
+            elif event.kind == "hog-start":
+                running.add((event.data["hog"], HOST_SCOPE))
+            elif event.kind == "hog-stop":
+                running.discard((event.data["hog"], HOST_SCOPE))
         return running
 
     def _changes(self) -> tuple[Event, ...]:
@@ -239,7 +245,7 @@ class LabSession:
 
 @dataclass(frozen=True)
 class LoadHandle:
-    """A load of a running lab, on all nodes that the topology gives it to."""
+    """A load of a running lab, on all nodes that the topology gives it to; or a hog, on the host."""
 
     session: LabSession
     name: str

@@ -106,6 +106,14 @@ def test_counters_are_numbers_by_vcpu_or_nothing(hypervisor):
     assert all(isinstance(value, int) for one in counters.values() for value in one.values())
 
 
+def test_a_vcpu_is_pinned_anew_and_the_others_stay(hypervisor: Hypervisor) -> None:
+    hypervisor.create_domain(xml(DOMAIN, "one", "lab1"))
+    hypervisor.pin_vcpu("one", 1, (1, 2))
+    assert hypervisor.vcpu_pins("one") == {0: (1,), 1: (1, 2)}
+    with pytest.raises(LabFailure):
+        hypervisor.pin_vcpu("none", 0, (1,))
+
+
 @pytest.mark.parametrize("ask", ["kvm_counters", "vcpu_pins"])
 def test_asking_about_what_there_is_not(hypervisor, ask):
     with pytest.raises(LabFailure, match="nobody"):
