@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What of a recording is compared, kept beside it: to measure it again takes a hundred times as long.
+"""What of a recording is compared, kept beside it: to measure it again takes twenty times as long.
 
     metrics.json    {"format": 1, "code": DIGEST, "files": DIGEST, "recorded": {...}}
 

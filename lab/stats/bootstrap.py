@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: Keeps memory small for samples of thousands, as a sweep may have.
+_DRAWN_AT_ONCE = 1_000_000
+
+
 @dataclass(frozen=True)
 class Interval:
     """From `low` to `high`, both in the scale of the change."""
@@ -86,9 +90,15 @@ def _resampled_changes(samples: Samples, seed: int, resamples: int) -> NDArray[n
 
     random = np.random.default_rng(seed)
     before, after = np.asarray(samples.baseline), np.asarray(samples.other)
-    drawn = random.integers(len(before), size=(resamples, len(before)))
-    drawn_after = drawn if samples.paired else random.integers(len(after), size=(resamples, len(after)))
-    mean_before, mean_after = before[drawn].mean(axis=1), after[drawn_after].mean(axis=1)
+    mean_before, mean_after = np.empty(resamples), np.empty(resamples)
+    at_once = max(1, _DRAWN_AT_ONCE // max(len(before), len(after)))
+    for begin in range(0, resamples, at_once):
+        part = slice(begin, min(begin + at_once, resamples))
+        drawn = random.integers(len(before), size=(part.stop - begin, len(before)))
+        mean_before[part] = before[drawn].mean(axis=1)
+        if not samples.paired:
+            drawn = random.integers(len(after), size=(part.stop - begin, len(after)))
+        mean_after[part] = after[drawn].mean(axis=1)
     if samples.scale == "points":
         return np.sort(mean_after - mean_before)
     with np.errstate(divide="ignore", invalid="ignore"):
