@@ -198,9 +198,10 @@ def test_in_points_the_sides_can_be_changed(first: list[float], second: list[flo
     assert back.cliffs_delta == pytest.approx(-(there.cliffs_delta or 0.0))
 
 
-@given(samples)
+@given(st.lists(st.floats(80, 120), min_size=3, max_size=8))
 @settings(max_examples=40)
 def test_nothing_against_itself_is_no_change(values: list[float]) -> None:
+    """Where the machine drifts by less than half: with more, three repeats do not even tell the baseline's mean."""
     one = only(tuple(values), tuple(values), paired=True)
     assert one.change == 0
     assert one.verdict is Change.SAME
