@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from lab.measure.happened import EventLike
-from lab.measure.snapshots import HostSnapshot, HostTask
+from lab.measure.snapshots import LAB, HostSnapshot, HostTask
 from lab.plan.labplan import HOST_SCOPE, LabPlan, NodePlan
 from lab.units import format_cpulist, parse_cpulist
 
 CGROUP_MOUNT = PurePosixPath("/sys/fs/cgroup")
+#: How the owner of a hog's threads begins (lab.run.hogs), and how they are called (images/probe/pvspin.c).
+_HOG = f"{LAB}:hog-"
+_HOG_THREAD = re.compile(r".*/(\d+)")
 _VCPU_THREAD = re.compile(r"CPU (\d+)/")
 #: libvirt's groups of the threads of a domain, below the domain's own, under systemd with "libvirt" between.
 _THREAD_GROUP = re.compile(r"(/libvirt)?/(vcpu\d+|emulator|iothread\d+)$")
@@ -25,7 +28,8 @@ _QUOTA_ROUNDING_PCT = 0.05
 
 @dataclass
 class Bindings:
-    """What the lab had set last at one moment: pCPUs of vCPUs and emulator threads, weights and quotas of guests.
+    """What the lab had set last at one moment: pCPUs of vCPUs and emulator threads, weights and quotas of guests,
+    and the pCPU of each thread of a hog.
 
     `written` is what it had written to files of the host itself, as they hold it, by path.
     """
@@ -34,6 +38,7 @@ class Bindings:
     emulators: dict[str, tuple[int, ...]]
     weights: dict[str, float]
     quotas_pct: dict[str, float | None]
+    hogs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
 
 
@@ -44,6 +49,7 @@ def planned_bindings(plan: LabPlan) -> Bindings:
         emulators={node.name: node.emulator_pcpus for node in plan.nodes},
         weights={node.name: node.weight for node in plan.nodes},
         quotas_pct={node.name: node.quota_pct for node in plan.nodes},
+        hogs={f"{_HOG}{hog.name}": hog.pcpus for hog in plan.hogs},
     )
 
 
@@ -92,6 +98,8 @@ def binding_problems(snapshot: HostSnapshot, bindings: Bindings) -> Iterator[str
     for task in snapshot.tasks:
         if task.owner in nodes:
             yield from _affinity_problem(task, bindings)
+        elif task.owner in bindings.hogs:
+            yield from _hog_problem(task, bindings.hogs[task.owner])
     yield from dict.fromkeys(_group_problems(snapshot, bindings, nodes))
 
 
@@ -107,6 +115,15 @@ def _affinity_problem(task: HostTask, bindings: Bindings) -> Iterator[str]:
     if set(task.affinity) != set(planned):
         seen = format_cpulist(task.affinity) or "none"
         yield f"{whose} may run on pCPU {seen}, planned {format_cpulist(planned)}"
+
+
+def _hog_problem(task: HostTask, pcpus: tuple[int, ...]) -> Iterator[str]:
+    """A name too long for a thread (15 characters) has lost its number; a process' first thread has none."""
+    match = _HOG_THREAD.fullmatch(task.name)
+    if match is not None and int(match[1]) < len(pcpus) and task.affinity != (pcpus[int(match[1])],):
+        name, planned = task.owner.removeprefix(_HOG), pcpus[int(match[1])]
+        seen = format_cpulist(task.affinity) or "none"
+        yield f"thread {match[1]} of hog {name} may run on pCPU {seen}, planned {planned}"
 
 
 def _group_problems(snapshot: HostSnapshot, bindings: Bindings, nodes: Iterable[str]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from lab.measure.probestream import Hello, ProbeStream
 from lab.measure.proof import Prover, WindowProof
 from lab.measure.snapshots import COMMANDS, KERNEL, LAB, NOBODY, HostSnapshot, HostTask
 from lab.measure.streamwords import CpuTimes
-from lab.plan.labplan import LabPlan
+from lab.plan.labplan import HogPlan, LabPlan
 
 LENGTH_S = 10
 START_NS, END_NS = 10 * S, (10 + LENGTH_S) * S
@@ -289,6 +289,21 @@ def test_affinities_are_compared() -> None:
     own = [replace(task, affinity=(0, 1)) for task in guests_threads()[2:]]
     assert prove(own=own).doubts == (
         "emulator thread qemu-system-x86 of guest1 may run on pCPU 0-1, planned 0 (at the start of the window)",
+    )
+
+
+def test_threads_of_hogs_are_where_they_belong() -> None:
+    plan = replace(PLAN, hogs=(HogPlan("noise", (1, 0), 50.0, 100_000_000, 100),))
+    owner = f"{LAB}:hog-noise"
+    threads = [
+        Ran("pvspin", 0.0, [0], 700, owner=owner),
+        Ran("noise/0", 0.1, [1], 700, 701, owner, [1]),
+        Ran("noise/1", 0.1, [0], 700, 702, owner, [0]),
+    ]
+    assert prove(*threads, plan=plan).doubts == ()
+    moved = replace(threads[1], affinity=[0])
+    assert prove(threads[0], moved, threads[2], plan=plan).doubts == (
+        "thread 0 of hog noise may run on pCPU 0, planned 1 (at the start of the window)",
     )
 
 
