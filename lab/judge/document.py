@@ -11,6 +11,7 @@ from lab.judge.armdocument import arms_document, metric_documents
 from lab.judge.arms import compare_arms
 from lab.judge.evidence import Evidence
 from lab.judge.folds import Fold, FoldLoad, find_folds
+from lab.judge.hogtable import hog_document, schedule_document
 from lab.judge.metrics import collect_metrics
 from lab.judge.preemptions import COUNTERS, per_second
 from lab.judge.prooftable import proof_document
@@ -35,9 +36,9 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
     """Plain containers, ready for `json.dumps`.
 
     Keys: format, name, lab_id, outcome, verdicts[], phases[], proofs[], vcpus[], loads[], affinities[],
-    decisions[], file_changes[], foldings[], metrics[], comparison, clocks[], retries[]. Units stand in the keys:
-    `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is None, and so is the comparison where there are
-    no arms.
+    decisions[], file_changes[], foldings[], hogs[], schedules[], metrics[], comparison, clocks[], retries[]. Units
+    stand in the keys: `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is None, and so is the
+    comparison where there are no arms.
     """
     evidence = Evidence(plan, measurements)
     return {
@@ -54,6 +55,8 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
         "decisions": [_govern_decision(one) for one in measurements.decisions],
         "file_changes": [asdict(one) for one in measurements.file_changes],
         "foldings": [_fold(fold) for fold in find_folds(evidence)],
+        "hogs": [hog_document(hog) for hog in measurements.hogs],
+        "schedules": [schedule_document(schedule) for schedule in measurements.schedules],
         "metrics": metric_documents(collect_metrics(evidence)),
         "comparison": _comparison(evidence),
         "clocks": [

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from lab.judge.evidence import Evidence
 from lab.judge.governtable import GOVERNED_LEGEND, render_governors
+from lab.judge.hogtable import render_hogs
 from lab.judge.layout import MISSING, Column, fit, heading, number, row, wrap
 from lab.judge.loadtable import render_load_doubts, render_load_results
 from lab.judge.preemptions import per_second
@@ -57,6 +58,7 @@ def _phase_lines(evidence: Evidence, phase: str) -> list[str]:
     lines += _work_table(evidence, phase)
     lines += render_load_results(evidence, phase)
     lines += render_governors(evidence, phase)
+    lines += render_hogs(evidence, phase)
     lines += render_proof(evidence, phase)
     return lines + [line for text in _doubts(evidence, phase) for line in wrap(f"! {text}", 2, 4)]
 

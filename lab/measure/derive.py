@@ -31,6 +31,7 @@ from lab.measure.foldings import fold_acts, measure_foldings
 from lab.measure.governed import NodeView, file_changes, govern_decisions
 from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, task_windows
 from lab.measure.happened import EventLike
+from lab.measure.hogwork import hog_windows, schedule_window
 from lab.measure.hostside import KvmReading, ThreadCounters, VcpuThread, kvm_series, vcpu_threads
 from lab.measure.loadresults import load_results
 from lab.measure.loadruns import LoadOutput
@@ -178,6 +179,18 @@ class _Derivation:
             proofs=tuple(self._proofs()),
             decisions=govern_decisions(self._plan, self._events, self._phases(), self._views, changes),
             load_results=self._load_results(),
+            hogs=tuple(
+                one
+                for phase in self._phases()
+                for one in hog_windows(
+                    phase.name, phase.start_ns, phase.end_ns, self._plan.hogs, self._events
+                )
+            ),
+            schedules=tuple(
+                kept
+                for phase in self._phases()
+                if (kept := schedule_window(phase.name, phase.start_ns, phase.end_ns, self._events))
+            ),
         )
 
     def _phases(self) -> tuple[_Phase, ...]:

@@ -211,6 +211,36 @@ class ClockMatch:
 
 
 @dataclass(frozen=True)
+class HogWindow:
+    """One thread of a hog in one phase: what it ran and did in `elapsed_ns` of the host's clock, from just before
+    the window to just after it."""
+
+    hog: str
+    thread: int
+    pcpu: int
+    phase: str
+    elapsed_ns: int
+    run_ns: int
+    work: int
+
+    @property
+    def run_pct(self) -> float:
+        """Its run time in per cent of a pCPU."""
+        return 100 * self.run_ns / self.elapsed_ns
+
+
+@dataclass(frozen=True)
+class ScheduleWindow:
+    """The schedule of one phase as it was kept: how many moments with changes came, and how late their changes
+    began and were done at most."""
+
+    phase: str
+    moments: int
+    latest_begun_ns: int
+    latest_done_ns: int
+
+
+@dataclass(frozen=True)
 class Measurements:
     """Everything derived from one recording. `retries` are texts of environment retries, for the report."""
 
@@ -225,3 +255,5 @@ class Measurements:
     decisions: tuple[GovernDecision, ...] = ()
     proofs: tuple[PhaseProof, ...] = ()
     load_results: tuple[LoadResult, ...] = ()
+    hogs: tuple[HogWindow, ...] = ()
+    schedules: tuple[ScheduleWindow, ...] = ()

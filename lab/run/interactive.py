@@ -69,7 +69,7 @@ class LabSession:
     def load(self, name: str) -> LoadHandle:
         """A load or a hog of the topology. Raises InputError if there is none of that name."""
         plan = self._lab.plan
-        known = sorted({one.name for one in (*plan.loads, *plan.hogs)})
+        known = sorted({load.name for load in plan.loads} | {hog.name for hog in plan.hogs})
         if name not in known:
             raise InputError(
                 f"topology {self._lab.plan.name} has no load {name!r} (it has: {', '.join(known)})"

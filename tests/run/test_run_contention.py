@@ -126,6 +126,24 @@ def test_the_work_of_hogs_is_in_the_recording(recording: Recording) -> None:
     assert noisy == pytest.approx(0.1 * 6e9, rel=0.05) and moved == pytest.approx(0.4 * 6e9, rel=0.05)
 
 
+def test_what_hogs_ran_and_how_schedules_were_kept_is_told(
+    recording: Recording, measured: Measurements
+) -> None:
+    ran = {(one.hog, one.phase, one.pcpu): round(one.run_pct) for one in measured.hogs}
+    assert ran == {
+        ("noise", "noisy", 0): 10,
+        ("noise", "moved", 0): 40,
+        ("all", "wave", 0): 25,
+        ("all", "wave", 1): 25,
+    }
+    (kept,) = measured.schedules
+    assert (kept.phase, kept.moments) == ("wave", 4)
+    assert 0 < kept.latest_begun_ns <= kept.latest_done_ns < 100_000_000
+    table = render_phase_table(recording.plan(), measured)
+    assert "  hog noise ran 10.0 % of pCPU 0\n" in table
+    assert "  schedule: 4 moments, at most " in table
+
+
 def test_nothing_of_it_counts_as_foreign(measured: Measurements) -> None:
     assert [window.doubts for window in measured.phases] == [()] * 4
 
