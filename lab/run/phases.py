@@ -150,7 +150,7 @@ class PhaseRunner:
         self.stop_loads(sorted({load for load, _ in self._loads.running}))
         self._contention.reset()
         self._governors.release(())
-        self._command_lines.begin(phase.knobs, dict(phase.kernels))
+        self._loads.nodes_started_anew(self._command_lines.begin(phase.knobs, dict(phase.kernels)))
         self._lab.shells.open_all()  # while nothing contends
         if self._clean is not None:
             self._return_knobs(self._clean)

@@ -284,3 +284,30 @@ def test_whatever_fails_at_whichever_call_nothing_is_left(tmp_path: Path, error:
             with pytest.raises(error):
                 bench.run()
         assert_nothing_is_left(bench)
+
+
+HOGGED = """\
+version: 1
+name: fake
+host: {pcpus: 0-1}
+kernels: {plain: {source: {debian: "6.12"}}}
+nodes: [{name: guest, vcpus: 2, memory: 256MiB, pinning: ["0", "1"]}]
+load: [{name: busy, tasks: 2}]
+hogs: [{name: thief, pcpus: "0", duty: 100%}]
+phases: [{name: one, start: [busy], duration: 3s, settle: 200ms}]
+arms: [{name: base}, {name: slowed, start: [thief]}]
+repeats: {count: 2, warmup: 0, order: abba}
+"""
+
+
+def test_a_hog_of_one_arm_is_gone_in_the_others(tmp_path: Path) -> None:
+    bench = ArmBench(tmp_path, text=HOGGED)
+    bench.run()
+    hogging, seen = False, {}
+    for event in bench.events():
+        hogging = event.kind == "hog-start" or (hogging and event.kind != "hog-stop")
+        if event.kind == "phase":
+            seen[event.data["phase"]] = hogging
+    assert seen == {"one.base.1": False, "one.slowed.1": True, "one.slowed.2": True, "one.base.2": False}
+    assert [event.kind for event in bench.events() if event.kind.startswith("hog-st")].count("hog-start") == 2
+    assert_nothing_is_left(bench)
