@@ -16,6 +16,7 @@ from lab.judge.hostshare import evaluate_host_share
 from lab.judge.overrepeats import judge_repeats
 from lab.judge.prediction import evaluate_prediction
 from lab.judge.preemptions import evaluate_preemptions
+from lab.judge.reported import evaluate_reported
 from lab.judge.steal import evaluate_steal
 from lab.judge.throughput import evaluate_throughput
 from lab.judge.verdict import Judgement, Outcome, Verdict
@@ -26,6 +27,7 @@ _JUDGES: dict[ExpectationKind, Callable[[ExpectationPlan, Evidence], Iterator[Ve
     "steal": evaluate_steal,
     "agreement": evaluate_agreement,
     "throughput": evaluate_throughput,
+    "reported": evaluate_reported,
     "affinity_unchanged": evaluate_affinity,
     "affinity_changed": evaluate_affinity,
     "fold_effect": evaluate_fold_effect,
@@ -57,6 +59,6 @@ def judge(plan: LabPlan, measurements: Measurements) -> Judgement:
 
 def _skip(verdict: Verdict, expectation: ExpectationPlan, evidence: Evidence) -> Verdict:
     """`verdict`, or SKIPPED where a phase that it is about lacks an optional knob."""
-    phases = expectation.phases if expectation.kind == "throughput" else (verdict.phase,)
+    phases = expectation.phases if expectation.kind in ("throughput", "reported") else (verdict.phase,)
     reason = join_reasons(reason for phase in phases for reason in evidence.skipped(phase))
     return replace(verdict, outcome=Outcome.SKIPPED, reason=reason) if reason else verdict

@@ -11,6 +11,7 @@ from lab.topology.comparespec import CompareExpectation
 from lab.topology.contentionspec import PredictionExpectation
 from lab.topology.governspec import GOVERNOR_LIMITS, DecisionsExpectation, GovernorExpectation
 from lab.topology.model import Topology
+from lab.topology.reportspec import ReportedExpectation
 from lab.topology.spec import (
     EXPECTATION_KINDS,
     AgreementExpectation,
@@ -41,6 +42,8 @@ def _plan_expectation(topology: Topology, spec: ExpectationSpec) -> ExpectationP
         return _agreement(topology, spec.agreement)
     if spec.throughput is not None:
         return _throughput(spec.throughput)
+    if spec.reported is not None:
+        return _reported(topology, spec.reported)
     if spec.affinity_unchanged is not None:
         return _affinity(spec.affinity_unchanged.load, spec.affinity_unchanged.phase)
     if spec.affinity is not None:
@@ -117,6 +120,23 @@ def _throughput(spec: ThroughputExpectation) -> ExpectationPlan:
         text=f"work of {spec.load} in {spec.phase} over {spec.baseline}: {_bounds(spec.min, spec.max, '')}",
         phases=(spec.phase, spec.baseline),
         load=spec.load,
+        minimum=spec.min,
+        maximum=spec.max,
+    )
+
+
+def _reported(topology: Topology, spec: ReportedExpectation) -> ExpectationPlan:
+    kind = next(load.kind for load in topology.loads if load.name == spec.load)
+    unit = next(one.unit for one in topology.load_kinds[kind].metrics if one.name == spec.metric)
+    over = "" if spec.baseline is None else f" over {spec.baseline}"
+    bounds = _bounds(spec.min, spec.max, "" if spec.baseline else f" {unit}")
+    expected = "reported" if spec.min is None and spec.max is None else bounds
+    return ExpectationPlan(
+        kind="reported",
+        text=f"{spec.metric} of {spec.load} in {spec.phase}{over}: {expected}",
+        phases=(spec.phase,) if spec.baseline is None else (spec.phase, spec.baseline),
+        load=spec.load,
+        metric=spec.metric,
         minimum=spec.min,
         maximum=spec.max,
     )

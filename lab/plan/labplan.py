@@ -23,6 +23,7 @@ ExpectationKind = Literal[
     "steal",
     "agreement",
     "throughput",
+    "reported",
     "affinity_unchanged",
     "affinity_changed",
     "fold_effect",

@@ -23,6 +23,7 @@ from lab.topology.governchecks import check_governor_expected, check_governors, 
 from lab.topology.governspec import DecisionsExpectation, GovernorExpectation
 from lab.topology.knobchecks import KnobChecker
 from lab.topology.loadchecks import check_loads_over_phases
+from lab.topology.reportspec import ReportedExpectation
 from lab.topology.resolve import NodeTable, expand_nodes
 from lab.topology.spec import (
     AffinityExpectation,
@@ -191,6 +192,18 @@ def _throughput(checker: _Checker, expect: ThroughputExpectation, loc: Loc) -> I
     yield from checker.bounds(expect.min, expect.max, ("min", "max"), loc)
 
 
+def _reported(checker: _Checker, expect: ReportedExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.load(expect.load, (*loc, "load"))
+    for key, phase in (("phase", expect.phase), ("baseline", expect.baseline)):
+        if phase is not None:
+            yield from checker.phase(phase, (*loc, key))
+            yield from checker.runs(expect.load, phase, (*loc, key))
+    if expect.phase == expect.baseline:
+        yield Finding((*loc, "baseline"), f"phase {expect.phase!r} is compared with itself")
+    if expect.min is not None or expect.max is not None or expect.baseline is not None:
+        yield from checker.bounds(expect.min, expect.max, ("min", "max"), loc)
+
+
 def _affinity(
     checker: _Checker, expect: AffinityExpectation | PhaseAffinityExpectation, loc: Loc
 ) -> Iterator[Finding]:
@@ -258,6 +271,7 @@ _EXPECTATIONS: dict[str, Callable[[_Checker, Any, Loc], Iterator[Finding]]] = {
     "steal": _steal,
     "agreement": _agreement,
     "throughput": _throughput,
+    "reported": _reported,
     "affinity_unchanged": _affinity,
     "affinity": _affinity,
     "fold_effect": _fold_effect,

@@ -11,6 +11,7 @@ from lab.loads.model import GUEST_IMAGE, SPIN, Catalogue, LoadKind
 from lab.loads.values import load_values, wrong_values
 from lab.strictyaml.findings import Finding, Loc, unknown
 from lab.topology.loadspec import LoadSpec
+from lab.topology.reportspec import check_metric
 from lab.topology.resolve import NodeTable
 from lab.topology.spec import TopologySpec
 
@@ -32,6 +33,7 @@ def check_load_kinds(
                 (*loc, "kind"), unknown("kind of load", load.kind, kinds), needs=(loc, *_DEFINITIONS)
             )
     yield from _waits(spec, kinds)
+    yield from _expected(spec, kinds)
     yield from _images(spec, nodes, kinds)
 
 
@@ -71,9 +73,26 @@ def _waits(spec: TopologySpec, kinds: Catalogue) -> Iterator[Finding]:
         for place, name in enumerate(phase.until):
             kind = kind_of.get(name)
             if kind is not None and kind.ends == "stopped":
-                message = f"load {name!r} is a {kind.name}, which runs until it is stopped: its end never comes"
+                message = (
+                    f"load {name!r} is a {kind.name}, which runs until it is stopped: its end never comes"
+                )
                 loc: Loc = ("phases", index, "until", place)
                 yield Finding(loc, message, needs=(loc[:2], ("load", "*"), *_needs(kind.name)))
+
+
+def _expected(spec: TopologySpec, kinds: Catalogue) -> Iterator[Finding]:
+    """Figures that a kind does not report, and work and affinity of what does not count them."""
+    kind_of = {load.name: kinds.get(load.kind) for load in spec.load}
+    for index, expect in enumerate(spec.expect):
+        loc: Loc = ("expect", index)
+        if expect.reported is not None:
+            yield from check_metric(spec.load, kinds, expect.reported, (*loc, "reported"))
+        for key in ("throughput", "affinity", "affinity_unchanged"):
+            said = getattr(expect, key)
+            kind = kind_of.get(said.load) if said is not None else None
+            if kind is not None and not kind.counted:
+                message = f"{key} is of work that the probe counts; {kind.name} reports its own: use reported"
+                yield Finding((*loc, key), message, needs=(loc, ("load",), *_needs(kind.name)))
 
 
 def _images(spec: TopologySpec, nodes: NodeTable, kinds: Catalogue) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from lab.topology.atoms import Cpulist, Name, Spec
 
 
 class LoadSpec(Spec):
-    """Work to run inside guests: `spin`, busy tasks that count the work they do, or another kind of the catalogue."""
+    """Work to run inside guests: spin, busy tasks that count what they do, or another kind of the catalogue."""
 
     name: Name
     kind: str = Field(SPIN, description="an entry of the catalogue (`lab load list`), or of load_definitions")

@@ -42,6 +42,7 @@ from lab.topology.contentionspec import (
 )
 from lab.topology.governspec import DecisionsExpectation, GovernorExpectation, GovernSpec
 from lab.topology.loadspec import LoadSpec as LoadSpec
+from lab.topology.reportspec import ReportedExpectation
 
 
 class HostSpec(Spec):
@@ -268,6 +269,7 @@ EXPECTATION_KINDS = (
     "steal",
     "agreement",
     "throughput",
+    "reported",
     "affinity_unchanged",
     "affinity",
     "fold_effect",
@@ -286,6 +288,7 @@ class ExpectationSpec(Spec):
     steal: StealExpectation | None = None
     agreement: AgreementExpectation | None = None
     throughput: ThroughputExpectation | None = None
+    reported: ReportedExpectation | None = None
     affinity_unchanged: AffinityExpectation | None = None
     affinity: PhaseAffinityExpectation | None = None
     fold_effect: FoldEffectExpectation | None = None
