@@ -69,6 +69,9 @@ def compare(
         str | None,
         typer.Option("--confidence", metavar="PERCENT", help=f"Default: {CONFIDENCE_PCT:g}%, or as above."),
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Also medians, effect sizes, and the p values of all tests.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Compare recordings: phases of the same name, metric by metric, with error bars.
@@ -96,7 +99,9 @@ def compare(
         raise InputError(f"--aa {aa}: is the baseline itself")
     sides = tuple(select_metrics(side, phase or ["*"], metric or ["*"]) for side in read_sides(asked, desk))
     rule = _rule(sides, smallest_change, confidence)
-    report, text = _alone(sides[0], rule) if len(sides) == 1 else _between(sides, chosen, aa, rule)
+    report, text = (
+        _alone(sides[0], rule, details) if len(sides) == 1 else _between(sides, chosen, aa, rule, details)
+    )
     if not report.comparisons and not report.aa:
         raise InputError("nothing to compare: no phase and metric is in the baseline and in another side")
     if as_json:
@@ -142,7 +147,7 @@ def _percent(option: str, text: str) -> float:
         raise InputError(f"{option}: {error}") from None
 
 
-def _alone(side: Side, rule: Rule) -> tuple[ArmsReport, str]:
+def _alone(side: Side, rule: Rule, details: bool) -> tuple[ArmsReport, str]:
     from lab.judge.acrossrecordings import compare_inside
     from lab.judge.acrosstable import render_inside
 
@@ -152,15 +157,17 @@ def _alone(side: Side, rule: Rule) -> tuple[ArmsReport, str]:
             f"{side.name} is the only side, and there are no arms to compare inside",
             "lab compare BEFORE AFTER",
         )
-    return report, render_inside(report, *side.recordings[0])
+    return report, render_inside(report, *side.recordings[0], details=details)
 
 
-def _between(sides: tuple[Side, ...], baseline: str, aa: str | None, rule: Rule) -> tuple[ArmsReport, str]:
+def _between(
+    sides: tuple[Side, ...], baseline: str, aa: str | None, rule: Rule, details: bool
+) -> tuple[ArmsReport, str]:
     from lab.judge.acrossrecordings import compare_sides
     from lab.judge.acrosstable import render_sides
 
     report = compare_sides(sides, baseline, aa, rule)
-    return report, render_sides(report, sides)
+    return report, render_sides(report, sides, details=details)
 
 
 def _exit_code(report: ArmsReport) -> ExitCode:

@@ -14,15 +14,19 @@ _INSIDE = Words("repeat", "`repeats: {aa: true}` does it")
 _BETWEEN = Words("value", "a further side that is equal to the baseline, and --aa with its name, do it")
 
 
-def render_inside(report: ArmsReport, label: str, recorded: Recorded) -> str:
+def render_inside(report: ArmsReport, label: str, recorded: Recorded, *, details: bool = False) -> str:
     """The arms of one recording."""
     head = [f"{recorded.name}: {recorded.machinery} ({recorded.where})", f"recording {label}"]
-    return render_comparisons(report, head, lambda phase: f"Phase {phase}", _INSIDE)
+    return render_comparisons(report, head, _title, _INSIDE, details=details)
 
 
-def render_sides(report: ArmsReport, sides: Sequence[Side]) -> str:
+def render_sides(report: ArmsReport, sides: Sequence[Side], *, details: bool = False) -> str:
     """Sides against the baseline; what they ran on stands above, and whether that differs."""
-    return render_comparisons(report, list(_head(sides)), lambda phase: f"Phase {phase}", _BETWEEN)
+    return render_comparisons(report, list(_head(sides)), _title, _BETWEEN, details=details)
+
+
+def _title(phase: str) -> str:
+    return f"Phase {phase}"
 
 
 def _head(sides: Sequence[Side]) -> Iterator[str]:

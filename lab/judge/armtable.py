@@ -53,15 +53,21 @@ def render_arms(report: ArmsReport, evidence: Evidence) -> str:
 
 
 def render_comparisons(
-    report: ArmsReport, head: Sequence[str], title: Callable[[str], str], words: Words
+    report: ArmsReport,
+    head: Sequence[str],
+    title: Callable[[str], str],
+    words: Words,
+    *,
+    details: bool = False,
 ) -> str:
     """`head`, the table, what was left out, the noise, and what the words mean; lines fit ARMS_WIDTH.
 
-    `title` makes the line above a phase's metrics.
+    `title` makes the line above a phase's metrics. With `details` each arm has its median, effect sizes, and
+    p values.
     """
     lines = [line for text in head for line in _wrap(text)]
     for phase in dict.fromkeys(metric.phase for metric in report.metrics):
-        lines += ["", *_wrap(title(phase)), *_phase(report, phase, words.unit)]
+        lines += ["", *_wrap(title(phase)), *_phase(report, phase, words.unit, details)]
     if not report.metrics:
         lines += ["", *_wrap(f"nothing to compare: no {words.unit} of {report.baseline} has any metric", 2)]
     for text in (*_noise(report, words), _legend(report, words.unit)):
@@ -88,17 +94,17 @@ def _phase_title(evidence: Evidence, phase: str) -> str:
     return f"Phase {phase}, load in {render_machinery(evidence.plan, busy or None)}"
 
 
-def _phase(report: ArmsReport, phase: str, unit: str) -> list[str]:
+def _phase(report: ArmsReport, phase: str, unit: str, details: bool) -> list[str]:
     metrics = [metric for metric in report.metrics if metric.phase == phase]
     compared = [one for metric in metrics for one in report.of(metric)]
     width = fit([report.baseline, *(one.arm for one in compared)], *_ARM_WIDTHS)
     lines = [_headings(width, report.rule.confidence_pct)]
     for metric in metrics:
-        lines += _metric(report, metric, width, unit)
+        lines += _metric(report, metric, width, unit, details)
     return lines + [line for text in _left_out(compared) for line in _wrap(f"! {text}", 2, 4)]
 
 
-def _metric(report: ArmsReport, metric: Metric, width: int, unit: str) -> list[str]:
+def _metric(report: ArmsReport, metric: Metric, width: int, unit: str, details: bool) -> list[str]:
     compared = report.of(metric)
     baseline = report.baselines[metric].summary()
     decimals = decimals_for([baseline.mean, *(one.comparison.other.mean for one in compared)])
@@ -106,8 +112,8 @@ def _metric(report: ArmsReport, metric: Metric, width: int, unit: str) -> list[s
     for one in compared:
         done = one.comparison
         lines.append(_row(one.arm, width, done.other, decimals, done))
-        why = why_inconclusive(done, unit)
-        lines += _wrap(why, width + 5, width + 5) if why else []
+        told = [why_inconclusive(done, unit), *(render_details(done, decimals) if details else ())]
+        lines += [line for text in told if text for line in _wrap(text, width + 5, width + 5)]
     return lines
 
 
@@ -186,6 +192,24 @@ def render_more(repeats: int, unit: str = "repeat") -> str:
     return f"needs about {repeats} more {unit if repeats == 1 else f'{unit}s'}"
 
 
+def render_details(done: Comparison, decimals: int) -> Iterator[str]:
+    """Medians; then Hedges' g, Cliff's delta, and the p values of the rank test, the t test, and TOST."""
+    medians = (done.baseline.median, done.other.median)
+    before, after = (MISSING if one is None else f"{one:.{decimals}f}" for one in medians)
+    yield f"median {after} against {before}"
+    effects = (("g", done.hedges_g, "+.2f"), ("delta", done.cliffs_delta, "+.2f"))
+    chances = (
+        (f"p {done.rank_test}", done.rank_p, ".2g"),
+        ("t", done.p, ".2g"),
+        ("Holm", done.p_adjusted, ".2g"),
+        ("TOST", done.p_same, ".2g"),
+    )
+    every = (*effects, *chances)
+    yield ", ".join(
+        f"{name} {MISSING if value is None else format(value, how)}" for name, value, how in every
+    )
+
+
 # ---- below the table
 
 
@@ -243,10 +267,11 @@ def _legend(report: ArmsReport, unit: str) -> str:
     how = f" by pairs of the same {unit}" if paired else ""
     if 0 < paired < len(every):
         how += f" ({len(every) - paired} of {len(every)}: not by pairs)"
+    family = f"{len(every)} comparison{'' if len(every) == 1 else 's'}"
     counted = f"{unit}s that are valid{' in both' if paired else ', of the side that has fewer'}"
     return (
         f"change: of the mean against {report.baseline}{how} (pt: points); CI: bootstrap; N: {counted}; "
-        f"improved, regressed: t test, p < {rule.alpha:.3g} after Holm for {len(every)} comparisons, and the CI "
+        f"improved, regressed: t test, p < {rule.alpha:.3g} after Holm for {family}, and the CI "
         f"without 0; same: the {100 - 200 * rule.alpha:.3g} % CI and two one-sided t tests within "
         f"+-{rule.smallest_change_pct:g} % (or pt)"
     )

@@ -14,8 +14,8 @@ from lab.judge.verdict import Judgement, Outcome, Verdict
 
 #: As wide as the table of arms.
 _WIDTH = 75
-#: So many verdicts of one expectation are told one by one; of more, so many that did not pass.
-_FULL, _EXAMPLES = 4, 3
+#: So many of one expectation that did not pass are told one by one.
+_EXAMPLES = 3
 _ORDER = (Outcome.FAILED, Outcome.UNDECIDED, Outcome.SKIPPED, Outcome.PASSED)
 
 
@@ -33,6 +33,7 @@ def render_windows(evidence: Evidence) -> str:
 
 def render_short_verdicts(judgement: Judgement) -> str:
     """Each expectation with how its verdicts came out, and the first that did not pass with their reasons.
+    One that is alone is told whatever it is.
 
     ASCII, at most 75 columns; the empty text where there is no verdict.
     """
@@ -44,8 +45,8 @@ def render_short_verdicts(judgement: Judgement) -> str:
 
 
 def _told(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    if len(verdicts) <= _FULL:
-        yield from map(_one, verdicts)
+    if len(verdicts) == 1:
+        yield _one(verdicts[0])
         return
     counts = Counter(verdict.outcome for verdict in verdicts)
     yield ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in _ORDER if counts[outcome])

@@ -60,26 +60,27 @@ def write_recording(
     guest_steal: float = 0.5,
     host_delay: float = 0.5,
     work_per_s: float = 1000.0,
+    length_s: int = LENGTH_S,
 ) -> Path:
     """A finished recording of `text` in which guests count `guest_steal` and the host sees `host_delay`; each of
     the two busy tasks does `work_per_s`."""
     plan = plan_of(text)
-    samples = {name: _guest_samples(guest_steal, work_per_s) for name in OFFSET_NS}
+    samples = {name: _guest_samples(guest_steal, work_per_s, length_s) for name in OFFSET_NS}
     with RecordingWriter(directory, plan, text, {"created": "2026-01-01T00:00:00+00:00"}) as writer:
         for name, chunks in samples.items():
             writer.guest_path(name, "probe.stream").write_bytes(b"".join(chunk for _, chunk in chunks))
-        writer.host_path("probe.stream").write_text(_host_stream(host_delay, samples))
+        writer.host_path("probe.stream").write_text(_host_stream(host_delay, samples, length_s))
         start_ns = 15 * S
         window = {"phase": "contended", "start_ns": start_ns, "end_ns": start_ns + 15 * S}
         writer.event(Event(start_ns + 15 * S, "phase", window))
     return directory
 
 
-def _guest_samples(steal: float, work_per_s: float) -> list[tuple[int, bytes]]:
+def _guest_samples(steal: float, work_per_s: float, length_s: int) -> list[tuple[int, bytes]]:
     """(guest time of the end, bytes) of every sample, the first line before them."""
     hello = f"pvprobe 1 guest interval_ms=100 boot_ns={BOOT_NS} user_hz=100\n"
     chunks = [(BOOT_NS, hello.encode())]
-    for seq in range(LENGTH_S * S // INTERVAL_NS):
+    for seq in range(length_s * S // INTERVAL_NS):
         t_ns = BOOT_NS + seq * INTERVAL_NS
         ticks = int(steal * (t_ns - BOOT_NS) / (10 * MS))
         work = int((t_ns - BOOT_NS) * work_per_s / S)
@@ -88,10 +89,10 @@ def _guest_samples(steal: float, work_per_s: float) -> list[tuple[int, bytes]]:
     return chunks
 
 
-def _host_stream(delay: float, samples: dict[str, list[tuple[int, bytes]]]) -> str:
+def _host_stream(delay: float, samples: dict[str, list[tuple[int, bytes]]], length_s: int) -> str:
     first_ns = min(OFFSET_NS.values()) + BOOT_NS
     lines = [f"pvprobe 1 host interval_ms=100 boot_ns={first_ns}\n"]
-    for seq in range((LENGTH_S + 4) * S // INTERVAL_NS):
+    for seq in range((length_s + 4) * S // INTERVAL_NS):
         t_ns = first_ns + seq * INTERVAL_NS + 7 * MS
         lines.append(_host_sample(seq, t_ns, t_ns - first_ns, delay))
     return "".join(lines) + "".join(_arrivals(name, chunks) for name, chunks in samples.items())

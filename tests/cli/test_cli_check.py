@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from cli.driving import Driver
-from cli.recordings import TOPOLOGY, write_recording
+from cli.recordings import TOPOLOGY, plan_of, write_recording
+from cli.recordings import S as SECOND_NS
 
 from lab.errors import ExitCode
 
@@ -55,6 +56,47 @@ def test_json_has_both_sides_and_is_kept_in_the_recording(lab: Driver, tmp_path:
         assert vcpu["host_steal_pct"] == pytest.approx(50, abs=0.5)
     kept = json.loads((recording / "verdicts.json").read_text())
     assert kept == {key: value for key, value in document.items() if key != "recording"}
+
+
+ARMS = f"""\
+{TOPOLOGY.partition("expect:")[0].replace("15s", "5s")}
+arms: [{{name: without}}, {{name: with}}]
+repeats: {{count: 3, warmup: 0}}
+expect:
+  - agreement: {{max: 2%}}
+  - compare: {{phase: contended, arm: with, load: busy, verdict: [same]}}
+"""
+
+
+def write_arms(directory: Path) -> Path:
+    """A recording with two arms, three repeats of 5 s each, all the same."""
+    recording = write_recording(directory, ARMS, length_s=36)
+    lines = []
+    for number, phase in enumerate(plan_of(ARMS).phases):
+        window = {"start_ns": (11 + 5 * number) * SECOND_NS, "end_ns": (16 + 5 * number) * SECOND_NS}
+        lines.append({"t_ns": window["end_ns"], "kind": "phase", "phase": phase.name, **window})
+    (recording / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return recording
+
+
+def test_arms_are_compared_and_the_rest_is_told_in_short(lab: Driver, tmp_path: Path) -> None:
+    done = lab("check", write_arms(tmp_path / "r"))
+    assert done.code == ExitCode.PASSED, done.out + done.err
+    assert "2 arms x 3 repeats, order random, seed 1; baseline: without" in done.out
+    assert "busy.throughput, work/s (higher is better)" in done.out
+    assert "6 of 6 windows measured" in done.out
+    assert "4 passed" in done.out
+    assert "with: busy in contended against without: same" in done.out
+    assert "No A/A" in done.out
+    assert "predict" not in done.out
+    assert max(len(line) for line in done.out.splitlines() if not line.startswith("recording:")) <= 75
+
+
+def test_the_document_of_arms_has_the_comparison(lab: Driver, tmp_path: Path) -> None:
+    document = json.loads(lab("check", write_arms(tmp_path / "r"), "--json").out)
+    assert document["comparison"]["baseline"] == "without"
+    verdicts = {one["metric"]: one["verdict"] for one in document["comparison"]["comparisons"]}
+    assert verdicts == {"busy.throughput": "same", "busy.fairness": "same", "steal": "same"}
 
 
 def test_junit_is_written_where_it_is_wanted(lab: Driver, tmp_path: Path) -> None:

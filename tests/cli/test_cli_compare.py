@@ -136,6 +136,16 @@ def test_the_smallest_change_can_be_chosen(lab: Driver, side: Side) -> None:
     assert lab("compare", before, after, "--confidence", "100%").code == ExitCode.BAD_INPUT
 
 
+def test_details_have_medians_effects_and_tests(lab: Driver, side: Side) -> None:
+    done = lab(
+        "compare", side("before", BEFORE), side("after", SLOWER), "--metric", "*throughput", "--details"
+    )
+    said = " ".join(done.out.split())
+    assert "median 1800.0 against 2000.0" in said
+    assert "g -12.89" in said and "delta -1.00, p Mann-Whitney 0.1, t " in said
+    assert max(map(len, done.out.splitlines())) <= 75
+
+
 def test_json_has_values_and_verdicts(lab: Driver, measured: Side) -> None:
     done = lab("compare", measured("before", BEFORE), measured("after", SLOWER), "--json")
     assert done.code == ExitCode.FAILED

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,7 +89,12 @@ def measure_arms(
             for node in plan.nodes
             for vcpu in node.vcpus
         ),
-        tasks=tuple(task for phase in phases for task in _tasks(plan, phase, speed)),
+        tasks=tuple(
+            task
+            for phase, running in _running(plan)
+            if phase in phases
+            for task in _tasks(plan, phase, running, speed)
+        ),
         affinities=(),
         clocks=(),
     )
@@ -105,9 +110,15 @@ def _vcpu(node: str, vcpu: int, phase: PhasePlan, steal_pct: float) -> VcpuWindo
     return VcpuWindow(node, vcpu, phase.name, WINDOW_NS, steal_ns, steal_ns, WINDOW_NS - steal_ns)
 
 
-def _tasks(plan: LabPlan, phase: PhasePlan, speed: Speed) -> list[TaskWindow]:
-    """Both loads run in phase four, the first alone in phase two."""
-    running = {"half"} if phase.template == "two" else {"half", "rest"}
+def _running(plan: LabPlan) -> Iterator[tuple[PhasePlan, set[str]]]:
+    """Every phase with the loads that run in it: an arm begins with none."""
+    running: set[str] = set()
+    for phase in plan.phases:
+        running = (set() if phase.fresh else running - set(phase.stop)) | set(phase.start)
+        yield phase, running
+
+
+def _tasks(plan: LabPlan, phase: PhasePlan, running: set[str], speed: Speed) -> list[TaskWindow]:
     return [
         TaskWindow(
             load.node,

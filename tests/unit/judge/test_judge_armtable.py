@@ -155,9 +155,13 @@ def many(outcome: Outcome, number: int, reason: str = "") -> list[Verdict]:
     return [Verdict(outcome, "steal: <= 5 %", f"guest{one}", "two", "7.0 %", reason) for one in range(number)]
 
 
-def test_few_verdicts_are_told_in_full() -> None:
+def test_a_verdict_that_is_alone_is_told() -> None:
+    assert "PASSED    guest0, two: 7.0 %" in render_short_verdicts(Judgement(tuple(many(Outcome.PASSED, 1))))
+
+
+def test_verdicts_that_passed_are_counted() -> None:
     text = render_short_verdicts(Judgement(tuple(many(Outcome.PASSED, 3))))
-    assert text.count("PASSED") == 3
+    assert text == "steal: <= 5 %\n  3 passed\n"
 
 
 def test_of_many_those_that_did_not_pass_are_told() -> None:
