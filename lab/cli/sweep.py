@@ -19,18 +19,6 @@ if TYPE_CHECKING:
     from lab.run.sweeping import Done
     from lab.sweep.grid import Run, Sweep
 
-_EXAMPLE = """
-A sweep file:
-
-\b
-    version: 1
-    sweep:
-      name: guests-by-vcpus
-      topology: pair.yaml        # with {{ guests }} and {{ vcpus }} in its text; or `template: |`
-      parameters: {guests: [1, 2, 4], vcpus: [1, 2]}
-      repeats: 3                 # runs of each point
-"""
-
 
 def sweep(
     ctx: typer.Context,
@@ -64,7 +52,17 @@ def sweep(
 ) -> int:
     """Run a topology at every point of a grid, one recording each.
 
-    Runs that are finished are not run again: interrupted, the same command goes on where it was left off.
+    Runs that are finished are not run again: after an interruption the same command goes on where it was left off.
+
+    A sweep file:
+
+    \b
+        version: 1
+        sweep:
+          name: guests-by-vcpus
+          topology: pair.yaml      # has {{ guests }} and {{ vcpus }} in its text; or `template: |`
+          parameters: {guests: [1, 2, 4], vcpus: [1, 2]}
+          repeats: 3               # runs of each point
     """
     if plot is not None and table is None:
         raise InputError("--plot needs --table METRIC: of which metric?")
@@ -210,6 +208,3 @@ def _tell_default(desk: Desk, index: SweepIndex, metric: str) -> None:
 
     measured = select_metric(index.all(), parse_sought(metric))
     desk.print(render_default(find_default(index.about()[1], measured)))
-
-
-sweep.__doc__ = f"{sweep.__doc__}\n{_EXAMPLE}"
