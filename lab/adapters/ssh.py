@@ -25,6 +25,8 @@ _TAIL_LINES = 20
 #: What paramiko gives in place of a status when the channel was closed without one.
 _NO_STATUS = -1
 _CHUNK_BYTES = 256 * 1024
+#: How long the other end may be silent in the middle of a copy.
+_COPY_SILENCE_S = 60
 
 
 class SshShell:
@@ -55,9 +57,15 @@ class SshShell:
         with self._translated("connecting"):
             self.connection.open()
 
+    def _answer_within(self, timeout_s: float) -> None:
+        """Bound the wait for one more session, too: who is dead never answers, and paramiko would wait an hour."""
+        self.connection.open()
+        self.connection.transport.channel_timeout = timeout_s
+
     def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
         """Run a shell command to its end."""
         with self._translated(f"running `{command}`"):
+            self._answer_within(timeout_s)
             result = self.connection.run(
                 command, hide=True, warn=True, pty=False, in_stream=False, timeout=timeout_s
             )
@@ -72,7 +80,9 @@ class SshShell:
     def _copying(self, what: str) -> Iterator[paramiko.SFTPClient]:
         """SFTP's own refusals come as OSError too, but leave the connection whole."""
         with self._translated(what):
+            self._answer_within(_COPY_SILENCE_S)
             sftp = self.connection.sftp()
+            sftp.get_channel().settimeout(_COPY_SILENCE_S)
             try:
                 yield sftp
             except (FileNotFoundError, PermissionError, paramiko.SFTPError) as error:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from lab.errors import InputError, LabError, Lost
 from lab.judge.evidence import Evidence
@@ -23,8 +24,10 @@ from lab.run.knobtexts import KnobRefusedError
 from lab.run.lab import Lab
 from lab.run.labknobs import host_knobs_restored
 from lab.run.phases import PhaseRunner
-from lab.run.ports import CommandResult, Narrator
+from lab.run.ports import CommandResult, Narrator, Shell
 from lab.run.watch import DELIVERY_S
+
+_Result = TypeVar("_Result")
 
 _CONSOLE_LINES = 25
 #: Losses of a lab after which it is not brought up again: an environment that loses this many is broken.
@@ -118,14 +121,18 @@ class LabSession:
     ) -> CommandResult:
         """Run a shell command in a guest. With `check`, a non-zero status raises CommandFailed."""
         self._check_node(node)
-        with self._watched():
-            return self._lab.shells[node].run(command, timeout_s=timeout_s, check=check)
+        return self._in_guest(node, lambda shell: shell.run(command, timeout_s=timeout_s, check=check))
 
     def put(self, node: str, source: Path, target: str, mode: int = 0o644) -> None:
         """Copy a file into a guest; its directory there must exist. Raises CommandFailed where it cannot be."""
         self._check_node(node)
+        self._in_guest(node, lambda shell: shell.put(source, target, mode))
+
+    def _in_guest(self, node: str, work: Callable[[Shell], _Result]) -> _Result:
+        """Raises GuestLost or HostLost at once where anything of the lab dies meanwhile."""
         with self._watched():
-            self._lab.shells[node].put(source, target, mode)
+            (result,) = self._lab.everywhere([node], lambda name: work(self._lab.shells[name]))
+        return result
 
     def console(self, node: str) -> str:
         """Everything that the console of `node` has said so far."""

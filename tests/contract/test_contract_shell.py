@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import getpass
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -212,6 +214,17 @@ def test_a_connection_that_dies_is_a_loss(sshd):
     shell = connect_host("loopback", sshd.config)
     with pytest.raises(HostLost):
         shell.run("kill -9 $PPID; sleep 5", timeout_s=TIMEOUT_S)
+
+
+def test_who_opens_no_session_any_more_is_lost_at_the_deadline(sshd):
+    shell = connect_host("loopback", sshd.config)
+    server = int(shell.run("echo $PPID", timeout_s=TIMEOUT_S).stdout)
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with pytest.raises(HostLost):
+            shell.run("true", timeout_s=0.5)
+    finally:
+        os.kill(server, signal.SIGKILL)
 
 
 def test_a_guest_with_another_host_key_is_not_retried_as_a_loss(sshd):

@@ -6,16 +6,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
-from fakeworld import HOST_KNOB, HOST_VALUE, MASK
+from fakehost import FakeGuestShell, FakeHost
+from fakeworld import HOST_KNOB, HOST_VALUE, MASK, FakeGuest, FakeWorld
 from run.bench import Bench
 
-from lab.errors import InputError, KnobError
+from lab.errors import GuestLost, InputError, KnobError
 from lab.recording import Recording
 from lab.run.events import Journal
 from lab.run.interactive import LabSession, open_session
 from lab.run.lab import open_lab
+from lab.run.ports import CommandResult, Shell
 
 TEXT = """\
 nodes: [{name: guest, count: 2, vcpus: 4, memory: 256MiB, pinning: spread}]
@@ -127,3 +130,36 @@ def test_a_refusal_by_the_kernel_leaves_the_lab_usable(bench: Bench) -> None:
             session.host_knob("debooster.enable").get()
         assert session.is_usable()
         assert mask(bench, "guest1") == "3"
+
+
+class DeafGuest(FakeGuestShell):
+    """A guest whose emulator ends as it is told to hush; nobody ever answers that."""
+
+    def __init__(self, world: FakeWorld, guest: FakeGuest) -> None:
+        super().__init__(world, guest)
+        self._given_up = Event()
+
+    def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
+        if command != "hush":
+            return super().run(command, timeout_s=timeout_s, check=check)
+        self.world.kill_guest(self.guest)
+        assert self._given_up.wait(timeout_s), "nobody noticed that the guest is dead"
+        raise GuestLost("the connection was closed")
+
+    def close(self) -> None:
+        self._given_up.set()
+
+
+class DeafHost(FakeHost):
+    """A host of such guests."""
+
+    def guest_shell(self, address: str, key_file: Path, host_key: str) -> Shell:
+        return DeafGuest(
+            self.world, next(one for one in self.world.guests.values() if one.address == address)
+        )
+
+
+def test_who_dies_during_a_command_is_lost_at_once_and_not_at_the_deadline(bench: Bench) -> None:
+    bench.host = DeafHost(bench.world)
+    with pytest.raises(GuestLost, match="guest1 died"), session_of(bench) as session:
+        session.exec("guest1", "hush", timeout_s=20)
