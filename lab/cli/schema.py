@@ -19,13 +19,23 @@ def schema(
     loads: Annotated[
         bool, typer.Option("--loads", help="Of files of load definitions instead of topologies.")
     ] = False,
+    sweeps: Annotated[bool, typer.Option("--sweeps", help="Of sweep files instead of topologies.")] = False,
 ) -> None:
     """Print the JSON schema of topology files."""
     from lab.knobs.schema import knob_file_schema
     from lab.loads.schema import load_file_schema
+    from lab.sweep.schema import sweep_file_schema
     from lab.topology.schema import topology_schema
 
-    if knobs and loads:
-        raise InputError("lab schema: give one of --knobs, --loads")
-    schema = knob_file_schema if knobs else load_file_schema if loads else topology_schema
-    desk_of(ctx).print_json(schema())
+    asked = [
+        make
+        for wanted, make in (
+            (knobs, knob_file_schema),
+            (loads, load_file_schema),
+            (sweeps, sweep_file_schema),
+        )
+        if wanted
+    ]
+    if len(asked) > 1:
+        raise InputError("lab schema: give one of --knobs, --loads, --sweeps")
+    desk_of(ctx).print_json(asked[0]() if asked else topology_schema())

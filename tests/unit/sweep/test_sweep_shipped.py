@@ -6,13 +6,27 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 from unit.plan.planning import catalogue, facts
 
 from lab.plan.decide import plan_lab
 from lab.sweep.decode import point_topology, read_sweep
+from lab.sweep.schema import sweep_file_schema
 
 SHIPPED = sorted((Path(__file__).parents[3] / "topologies" / "sweeps").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_schema_says_what_the_models_say(path: Path) -> None:
+    schema = sweep_file_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    data = yaml.safe_load(path.read_text())
+    assert validator.is_valid(data)
+    data["sweep"]["colour"] = "blue"
+    assert not validator.is_valid(data)
 
 
 def test_there_are_some() -> None:
