@@ -12,6 +12,7 @@ from lab.judge.arms import compare_arms
 from lab.judge.evidence import Evidence
 from lab.judge.folds import Fold, FoldLoad, find_folds
 from lab.judge.hogtable import hog_document, schedule_document
+from lab.judge.loadtable import load_documents
 from lab.judge.metrics import collect_metrics
 from lab.judge.preemptions import COUNTERS, per_second
 from lab.judge.prooftable import proof_document
@@ -35,10 +36,10 @@ FORMAT = 1
 def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgement) -> dict[str, Any]:
     """Plain containers, ready for `json.dumps`.
 
-    Keys: format, name, lab_id, outcome, verdicts[], phases[], proofs[], vcpus[], loads[], affinities[],
-    decisions[], file_changes[], foldings[], hogs[], schedules[], metrics[], comparison, clocks[], retries[]. Units
-    stand in the keys: `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is None, and so is the
-    comparison where there are no arms.
+    Keys: format, name, lab_id, outcome, verdicts[], phases[], proofs[], vcpus[], loads[], load_results[],
+    affinities[], decisions[], file_changes[], foldings[], hogs[], schedules[], metrics[], comparison, clocks[],
+    retries[]. Units stand in the keys: `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is None, and
+    so is the comparison where there are no arms.
     """
     evidence = Evidence(plan, measurements)
     return {
@@ -51,6 +52,7 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
         "proofs": [proof_document(proof) for proof in measurements.proofs],
         "vcpus": list(_vcpus(plan, measurements)),
         "loads": list(_loads(plan, measurements)),
+        "load_results": load_documents(measurements.load_results),
         "affinities": [_affinity(task) for task in measurements.affinities],
         "decisions": [_govern_decision(one) for one in measurements.decisions],
         "file_changes": [asdict(one) for one in measurements.file_changes],

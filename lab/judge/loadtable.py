@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from statistics import fmean
+from typing import Any
 
 from lab.judge.evidence import Evidence
 from lab.judge.layout import Column, fit, heading, row, wrap
@@ -68,6 +70,11 @@ def _remarks(load: str, results: Sequence[LoadResult]) -> Iterator[str]:
     lengths = [format_seconds(one.end_ns - one.begin_ns) for one in results]
     ran = f"ran for {', '.join(dict.fromkeys(lengths))}"
     yield f"{load} {ran}" + (f", begun within {skew_ns / 1e6:.1f} ms" if skew_ns is not None else "")
+
+
+def load_documents(results: Sequence[LoadResult]) -> list[dict[str, Any]]:
+    """The results as plain containers; `values` by metric, in the units of the plan's loads."""
+    return [{**asdict(one), "values": dict(one.values), "doubts": list(one.doubts)} for one in results]
 
 
 def render_load_doubts(evidence: Evidence, phase: str) -> Iterator[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from lab.plan.arms import template_phases
@@ -16,6 +17,9 @@ from lab.plan.labplan import LabPlan, LoadPlan, NodePlan, PhasePlan
 from lab.plan.restarts import plan_restarts, render_restart
 from lab.units import format_cpulist, format_seconds
 
+#: Of the command of a load, so that a line of a section has 80 columns at most.
+_COMMAND_WIDTH = 78
+
 
 def render_plan_text(plan: LabPlan) -> str:
     """Header, a line for each vCPU, load, phases, expectations, and what has to be there first."""
@@ -25,7 +29,7 @@ def render_plan_text(plan: LabPlan) -> str:
 def _lines(plan: LabPlan) -> Iterator[str]:
     yield from _header(plan)
     yield from _vcpu_table(plan.nodes)
-    yield from _section("load", (f"{name}: {text}" for name, text in _loads(plan.loads).items()))
+    yield from _section("load", _loads(plan.loads))
     yield from _section("hogs on the host", map(render_hog, plan.hogs))
     yield from _section("knobs before the first phase", render_knobs(plan.knobs))
     yield from _phases(plan)
@@ -69,19 +73,28 @@ def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
         yield f"  {line}"
 
 
-def _loads(loads: Sequence[LoadPlan]) -> dict[str, str]:
-    """One line for each load: it is the same on all of its guests but for their number."""
+def _loads(loads: Sequence[LoadPlan]) -> Iterator[str]:
+    """A line for each load, the same on all of its guests but for their number; and its command, which a terminal
+    shows whole."""
     guests: dict[str, list[LoadPlan]] = {}
     for load in loads:
         guests.setdefault(load.name, []).append(load)
-    return {name: _load_text(members[0], len(members)) for name, members in guests.items()}
+    for name, members in guests.items():
+        yield f"{name}: {_load_text(members[0], len(members))}"
+        yield from textwrap.wrap(
+            shlex.join(members[0].command),
+            _COMMAND_WIDTH,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
 
 
 def _load_text(load: LoadPlan, guests: int) -> str:
     where = f"on vCPU {format_cpulist(load.vcpus)}" if load.vcpus else "unpinned"
-    if load.command:
-        return f"`{shlex.join(load.command)}` {where} in {_count(guests, 'guest')}"
-    return f"{_count(load.tasks, f'{load.kind} task')} {where} in {_count(guests, 'guest')}"
+    what = load.kind if load.command else _count(load.tasks, f"{load.kind} task")
+    return f"{what} {where} in {_count(guests, 'guest')}"
 
 
 def _phases(plan: LabPlan) -> Iterator[str]:
