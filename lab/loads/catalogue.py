@@ -11,7 +11,15 @@ from pathlib import Path
 from lab.errors import InputError, LoadFileError, Problem
 from lab.loads.command import RESERVED, Place, render_load
 from lab.loads.model import Catalogue, LoadKind, Metric, Parameter
-from lab.loads.spec import NAME_RULES, LoadFileSpec, LoadKindSpec, MetricSpec, ParameterSpec
+from lab.loads.spec import (
+    KIND_PATTERN,
+    KIND_RULE,
+    NAME_RULES,
+    LoadFileSpec,
+    LoadKindSpec,
+    MetricSpec,
+    ParameterSpec,
+)
 from lab.loads.values import load_values, wrong_value
 from lab.strictyaml.decode import Format, decode, read_text
 from lab.strictyaml.findings import Finding
@@ -23,7 +31,7 @@ LOAD_FORMAT = Format(
     hint="`lab schema --loads` prints the format; `lab load explain hackbench` shows an entry",
     needed="version and loads",
     example="give the path of a file of load definitions, or of a directory of them",
-    rules=NAME_RULES,
+    rules={f"^{KIND_PATTERN}$": KIND_RULE, **NAME_RULES},
 )
 
 _SHIPPED = Path(__file__).parent / "data"

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from lab.loads.model import GUEST_IMAGE, Better, Ends, OverGuests, ParameterKind, ParserName, Take, Value
 
 KIND_PATTERN = r"[a-z][a-z0-9-]{0,30}"
+KIND_RULE = (
+    "a kind of load has lower-case letters, digits and dashes, starts with a letter, and is at most 31 long"
+)
 PARAMETER_PATTERN = r"[a-z][a-z0-9_]{0,30}"
 PARAMETER_RULE = (
     "a parameter or metric has lower-case letters, digits and underscores, and starts with a letter, for example "
