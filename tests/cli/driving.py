@@ -120,7 +120,7 @@ class FakeHost:
     """A host with guests that are up. `guests` maps addresses to shells."""
 
     def __init__(self, guests: Mapping[str, FakeShell], hypervisor: FakeHypervisor) -> None:
-        self.shell = FakeShell({"rm -rf": ""})
+        self.shell = FakeShell({"rm -rf": "", "pvspin": ""})
         self.hypervisor = hypervisor
         self.asked: list[tuple[str, Path, str]] = []
         self._guests = guests

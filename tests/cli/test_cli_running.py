@@ -22,7 +22,7 @@ from lab.plan.labplan import render_plan_json
 from lab.run.records import LabRecord, LabRecords, LabState
 
 TWO_VCPUS = TOPOLOGY.replace('vcpus: 1, pinning: ["0"]', 'vcpus: 2, pinning: ["0", "0"]')
-PLAN = plan_of(TWO_VCPUS)
+PLAN = plan_of(TWO_VCPUS + 'hogs: [{name: noise, pcpus: "0", duty: 20%}]\n')
 KNOB_FILE = "/sys/devices/system/cpu/paravirt"
 AUTOGROUP = "/proc/sys/kernel/sched_autogroup_enabled"
 HOST_KEYS = {"one": "ssh-ed25519 AAAAone", "two": "ssh-ed25519 AAAAtwo"}
@@ -135,6 +135,15 @@ def test_a_load_starts_and_stops_on_all_its_nodes(lab: Driver, up: UpLab) -> Non
     assert lab("load", "stop", "busy").out == "stopped busy on one, two\n"
     for shell in up.shells.values():
         assert [command.split()[:2] for command in shell.commands] == [["pvspin", "run"], ["pvspin", "stop"]]
+
+
+def test_a_hog_starts_and_stops_on_the_host(lab: Driver, up: UpLab) -> None:
+    assert lab("load", "start", "noise").out == "started noise on pCPU 0 of the host\n"
+    assert lab("load", "stop", "noise").out == "stopped noise on pCPU 0 of the host\n"
+    start, stop = up.host.shell.commands
+    assert "--duty 20 --period 10ms" in start and "--load-dir /remote/cafe01/hogs" in start
+    assert "--beside lab-cafe01-one --weight 100" in start
+    assert stop == "pvspin stop --name noise --load-dir /remote/cafe01/hogs"
 
 
 def test_an_unknown_load_is_bad_input(lab: Driver, up: UpLab) -> None:
