@@ -164,7 +164,7 @@ def test_down_ends_what_the_lab_owns_and_nothing_else(lab: Driver, up: UpLab) ->
     assert lab("down", "pair").out == "lab pair (cafe01) is down\n"
     assert up.hypervisor.domains() == {"foreign": "beef02"}
     assert up.hypervisor.networks() == {}
-    assert up.host.shell.commands == ["rm -rf /remote/cafe01"]
+    assert up.host.shell.commands == ["pvspin end --load-dir /remote/cafe01/hogs", "rm -rf /remote/cafe01"]
     assert up.records.all() == ()
 
 
