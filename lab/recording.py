@@ -51,11 +51,11 @@ class Event:
     `load-start` is at the moment when it was to begin, with its run's number, and guest_t0_ns and its companions
     as of `knob`, around the command that told it), `ready` (node, boot_s), `restart` (node, boot, cmdline,
     kernel: its start number `boot`, counted from 0, before which the one before it ends), `govern` (node, source,
-    action, bound, seen_pct, high_pct, low_pct, by, before, after, write_ns; from_ns, to_ns: the period it was made
-    from, by `clock`), `hog-start` (hog, pcpus, duty_pct), `hog-stop` (hog), `hog-work` (edge, hog, thread, work, run_ns:
-    what a thread had done at an edge of a window), `contention` (what, old, new: pins of node and vcpu as cpulists,
-    duty of hog in per cent), `schedule` (phase, planned_ns, begun_ns, done_ns, changes), `retry` (what, reason,
-    attempt), `lost` (what, reason), `disturbance` (reason), `note` (text).
+    action, bound, seen_pct, high_pct, low_pct, by, before, after, write_ns; from_ns, to_ns: the period it was
+    made from, by `clock`), `hog-start` (hog, pcpus, duty_pct), `hog-stop` (hog), `hog-work` (edge, hog, thread,
+    work, run_ns: what a thread had done at an edge of a window), `contention` (what, old, new: pins of node and
+    vcpu as cpulists, duty of hog in per cent), `schedule` (phase, planned_ns, begun_ns, done_ns, changes),
+    `retry` (what, reason, attempt), `lost` (what, reason), `disturbance` (reason), `note` (text).
     """
 
     t_ns: int
