@@ -62,6 +62,8 @@ class FakeAgent:
                 self._tell_state()
             elif words[0] == "tasks":
                 self._snapshot(line.removeprefix("tasks "))
+            elif words[0] == "duty" and len(words) == 3:
+                self._set_duty(words[1], int(words[2]))
             elif words[0] == "own" and len(words) == 3:
                 self._owned[words[1]] = words[2]
             elif words[0] == "disown" and len(words) == 2:
@@ -107,6 +109,13 @@ class FakeAgent:
             lines += [f"t {tid} {guest.pid} {about}", f"c {tid} {group}/vcpu{vcpu}"]
             lines += [f"f /sys/fs/cgroup{group}/vcpu{vcpu}/cpu.max {guest.quota}"]
         return lines
+
+    def _set_duty(self, path: str, ppm: int) -> None:
+        directory, _, name = path.rpartition("/")
+        if (directory, name) in self.world.hogs:
+            self.world.hogs[directory, name].set_duty(ppm / 10_000)
+        else:
+            self.say("error", "-", "duty", f"{path}:", "No", "such", "file", "or", "directory")
 
     def _tell_state(self) -> None:
         for guest in self.world.guests.values():
@@ -318,8 +327,6 @@ class FakeShell:
         elif words[0] == "run" and directory in self.directories and options["--beside"] in self.world.guests:
             hog = self.world.start_hog(*key, parse_cpulist(options["--vcpus"]), int(options["--weight"]))
             hog.set_duty(float(options["--duty"]))
-        elif words[0] == "duty" and key in hogs:
-            hogs[key].set_duty(float(options["--duty"]))
         elif words[0] == "stop" and key in hogs:
             self.world.end_hog(*key)
         else:

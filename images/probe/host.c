@@ -9,6 +9,7 @@
  *     now            print the clock    quit        flush and end
  *     state          print what was seen last (STREAM.md)
  *     tasks NAME     a snapshot of the whole host into the samples
+ *     duty FILE PPM  let the tasks of a load demand so many millionths of a CPU each (duty.h)
  *     own NAME PIDFILE|PID    that process is the lab's own      disown NAME    it is not any more
  *
  *     hello T   ready NAME T   gone NAME T   console NAME LINE   error NAME|- TEXT   marked T TEXT   now T
@@ -25,6 +26,7 @@
 
 #include "answer.h"
 #include "commands.h"
+#include "duty.h"
 #include "events.h"
 #include "monotonic.h"
 #include "procstat.h"
@@ -202,6 +204,8 @@ static void obey(struct host *host, char *command)
 		answer_state(host->guests);
 	else if (strncmp(command, "tasks ", 6) == 0)
 		tasks_snapshot(host->tasks, command + 6, host->guests, &host->output);
+	else if (strncmp(command, "duty ", 5) == 0)
+		duty_write(command + 5);
 	else if (strncmp(command, "own ", 4) == 0)
 		tasks_own(host->tasks, command + 4);
 	else if (strncmp(command, "disown ", 7) == 0)

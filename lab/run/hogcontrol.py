@@ -46,10 +46,6 @@ class HogControl:
             *("--group", f"lab-{self.plan.lab_id}-hog-{hog.name}"),
         )
 
-    def set_duty(self, name: str, duty_pct: float) -> None:
-        """Let each thread of a hog that runs demand this share of its pCPU."""
-        self._pvspin("duty", "--name", name, "--duty", f"{duty_pct:g}")
-
     def stop(self, name: str) -> None:
         """End a hog. CommandFailed where it does not run."""
         self._pvspin("stop", "--name", name)
@@ -58,9 +54,13 @@ class HogControl:
         """What every thread of every hog has done so far."""
         return parse_hog_work(self._pvspin("show"))
 
+    def counters(self, name: str) -> str:
+        """The file on the host in which a hog that runs counts its work, and has its duty."""
+        return f"{hog_directory(self.remote_dir)}/{name}"
+
     def pid_file(self, name: str) -> str:
         """The file on the host that says which process a hog is."""
-        return f"{hog_directory(self.remote_dir)}/{name}.pid"
+        return f"{self.counters(name)}.pid"
 
     def _pvspin(self, verb: str, *options: str) -> str:
         words = [self.host.program("pvspin"), verb, *options, "--load-dir", hog_directory(self.remote_dir)]

@@ -34,7 +34,7 @@ class Hogs:
             if name not in self._plans or name in self._working:
                 continue
             if name in self._alive:
-                self._control.set_duty(name, self._duties[name])
+                self._write_duty(name, self._duties[name])
             else:
                 self._launch(self._plans[name], self._duties[name])
             self._working.add(name)
@@ -60,7 +60,7 @@ class Hogs:
         """Let hogs rest that work."""
         for name in names:
             if name in self._working:
-                self._control.set_duty(name, 0.0)
+                self._write_duty(name, 0.0)
                 self._told_to_stop(name)
 
     def end_resting(self) -> None:
@@ -75,7 +75,7 @@ class Hogs:
         """Let each thread of a hog demand this share of its pCPU, now or when it works."""
         before, self._duties[name] = self._duties[name], duty_pct
         if name in self._working:
-            self._control.set_duty(name, duty_pct)
+            self._write_duty(name, duty_pct)
         self._tell("contention", what="duty", hog=name, old=before, new=duty_pct)
 
     def reset(self) -> None:
@@ -103,6 +103,10 @@ class Hogs:
         self._control.launch(hog, duty_pct)
         self._alive.add(hog.name)
         self._lab.watch.own(_owned(hog.name), self._control.pid_file(hog.name))
+
+    def _write_duty(self, name: str, duty_pct: float) -> None:
+        """By the probe, which is there: a command would take longer than some schedules have."""
+        self._lab.watch.set_duty(self._control.counters(name), duty_pct)
 
     def _told_to_stop(self, name: str) -> None:
         if name in self._working:

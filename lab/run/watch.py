@@ -115,6 +115,13 @@ class Watch:
                 return int(event.words[0])
         raise HostLost(f"the probe on the host took no snapshot within {_MARK_TIMEOUT_S} s")
 
+    def set_duty(self, counters: str, duty_pct: float) -> None:
+        """Let the tasks of a hog on the host, by its counter file there, demand this share of a pCPU each.
+
+        It is so when the next mark is made, which tells whether it was refused.
+        """
+        self._agent.send(f"duty {counters} {round(duty_pct * 10_000)}")
+
     def own(self, name: str, pid: str) -> None:
         """A process on the host is the lab's own from now on, by its number or by a file that holds it."""
         self._agent.send(f"own {name} {pid}")

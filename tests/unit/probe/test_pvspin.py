@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from probing import wait_until
+from probing import HostProbe, wait_until
 
 HEADER, TASK = 64, 192
 
@@ -181,6 +181,21 @@ def test_a_duty_is_of_a_load_that_runs(spin: Spin) -> None:
     assert spin("duty", "hog", "--duty", "10").returncode == 1
     (spin.directory / "hog").write_bytes(b"")
     assert spin("duty", "hog", "--duty", "10").returncode == 1
+
+
+def test_the_probe_changes_a_duty_at_once(spin: Spin, host_probe: HostProbe) -> None:
+    spin("run", "hog", "--tasks", "1", "--duty", "5", "--daemon")
+    host_probe.say(f"duty {spin.directory / 'hog'} 250000")
+    wait_until("the new duty", lambda: shown(spin, "hog")[0]["duty_ppm"] == 250_000)
+
+
+@pytest.mark.parametrize("what", ["hog", "hog x", "hog 1000001", "hog 5 6", "missing 5", "other 5"])
+def test_the_probe_refuses_what_is_no_duty(spin: Spin, host_probe: HostProbe, what: str) -> None:
+    spin("run", "hog", "--tasks", "1", "--duty", "5", "--daemon")
+    (spin.directory / "other").write_bytes(b"no counters" * 10)
+    host_probe.say(f"duty {spin.directory}/{what}")
+    host_probe.wait_event("error - ")
+    assert shown(spin, "hog")[0]["duty_ppm"] == 50_000
 
 
 def test_a_task_for_each_cpu(spin: Spin) -> None:
