@@ -262,7 +262,7 @@ def _widest(aa: Sequence[ArmComparison]) -> str:
 
 
 def _legend(report: ArmsReport, unit: str) -> str:
-    rule, every = report.rule, report.comparisons
+    rule, every = report.rule, report.comparisons or report.aa
     paired = sum(one.comparison.paired for one in every)
     how = f" by pairs of the same {unit}" if paired else ""
     if 0 < paired < len(every):

@@ -120,6 +120,13 @@ def test_a_side_that_is_equal_shows_the_noise(lab: Driver, side: Side) -> None:
     assert "A/A: 'again' is equal to the baseline" in done.out
 
 
+@pytest.mark.parametrize(("again", "code"), [(SAME, ExitCode.PASSED), (SLOWER, ExitCode.UNDECIDED)])
+def test_nothing_but_a_a(lab: Driver, side: Side, again: Sequence[float], code: ExitCode) -> None:
+    done = lab("compare", side("before", BEFORE), side("again", again), "--aa", "again")
+    assert done.code == code, done.out
+    assert "after Holm for 3 comparisons" in " ".join(done.out.split())
+
+
 def test_phases_and_metrics_can_be_chosen(lab: Driver, side: Side) -> None:
     before, after = side("before", BEFORE), side("after", SLOWER)
     assert lab("compare", before, after, "--metric", "steal").code == ExitCode.PASSED
