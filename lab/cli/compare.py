@@ -85,8 +85,8 @@ def compare(
     can be said. Of a recording with arms inside each counted repeat is a value, and its arms are compared with the
     same arms of the other side.
 
-    Exit status: 0 nothing regressed, 1 something did, 5 nothing did, but something is inconclusive. With nothing but
-    A/A: 0 all of it is the same, 5 it is not.
+    Exit status: 0 nothing regressed, 1 something did, 5 nothing did, but something is inconclusive. With nothing
+    but A/A: 0 all of it is the same, 5 it is not.
     """
     from lab.cli.sides import find_sides, read_sides
     from lab.judge.acrossrecordings import select_metrics
