@@ -18,6 +18,9 @@ CGROUP_MOUNT = PurePosixPath("/sys/fs/cgroup")
 _HOG = f"{LAB}:hog-"
 _HOG_THREAD = re.compile(r".*/(\d+)")
 _VCPU_THREAD = re.compile(r"CPU (\d+)/")
+#: KVM's own thread for a guest ("kvm-nx-lpage-recovery"), where the kernel has it in the emulator's process: its
+#: affinity is that of the thread which was the first to run a vCPU, and libvirt does not know it.
+_KVM_THREAD = re.compile(r"kvm-nx-lpage")
 #: libvirt's groups of the threads of a domain, below the domain's own, under systemd with "libvirt" between.
 _THREAD_GROUP = re.compile(r"(/libvirt)?/(vcpu\d+|emulator|iothread\d+)$")
 #: What the kernel gives a group that nobody gave a weight.
@@ -105,6 +108,8 @@ def binding_problems(snapshot: HostSnapshot, bindings: Bindings) -> Iterator[str
 
 def _affinity_problem(task: HostTask, bindings: Bindings) -> Iterator[str]:
     match = _VCPU_THREAD.match(task.name)
+    if _KVM_THREAD.match(task.name):
+        return
     if match is None:
         whose, planned = f"emulator thread {task.name} of {task.owner}", bindings.emulators[task.owner]
     else:

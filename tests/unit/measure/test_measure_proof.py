@@ -292,6 +292,12 @@ def test_affinities_are_compared() -> None:
     )
 
 
+def test_a_thread_that_kvm_makes_for_a_guest_is_bound_by_nobody() -> None:
+    first = guests_threads()[0]
+    own = [*guests_threads(), replace(first, name="kvm-nx-lpage-re", tid=first.pid + 9, affinity=(1,))]
+    assert prove(own=own).doubts == ()
+
+
 def test_threads_of_hogs_are_where_they_belong() -> None:
     plan = replace(PLAN, hogs=(HogPlan("noise", (1, 0), 50.0, 100_000_000, 100),))
     owner = f"{LAB}:hog-noise"
