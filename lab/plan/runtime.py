@@ -17,7 +17,7 @@ _NS_PER_S = 1_000_000_000
 @dataclass(frozen=True)
 class _Costs:
     """Seconds: to begin and end a run, for the changes and marks of a phase, to bring an arm back to where all
-    begin, to start guests, and for each guest of those."""
+    begin, to start guests and open shells in them, and for each guest of those."""
 
     run_s: float
     phase_s: float
@@ -26,8 +26,8 @@ class _Costs:
     guest_s: float
 
 
-_EMULATED = _Costs(run_s=12, phase_s=0.5, fresh_s=0.5, boot_s=3.5, guest_s=1.0)
-_NATIVE = _Costs(run_s=4, phase_s=0.2, fresh_s=0.2, boot_s=2.0, guest_s=0.2)
+_EMULATED = _Costs(run_s=12, phase_s=0.8, fresh_s=0.6, boot_s=6.5, guest_s=2.5)
+_NATIVE = _Costs(run_s=4, phase_s=0.2, fresh_s=0.2, boot_s=2.5, guest_s=0.2)
 
 
 def estimate_run_ns(plan: LabPlan) -> int:

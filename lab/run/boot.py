@@ -250,25 +250,28 @@ class Boot:
     def _run_following(self, following: Mapping[str, GuestFiles], why: Iterable[str]) -> None:
         started = self._monotonic()
         self._watch.sleep(DELIVERY_S)  # what was sampled until now is still on its way
-        for name, files in following.items():
-            self._end(name, files)
+        self._end(following)
         self._boot(list(following))
         seconds = self._monotonic() - started
         self._narrator.say(
             f"{', '.join(following)} started anew in {seconds:.1f} s: {'; '.join(sorted(why))}"
         )
 
-    def _end(self, name: str, following: GuestFiles) -> None:
-        now_ns = self._watch.mark(f"restart {name}")
-        kernel = following.kernel or self._plan.node(name).kernel
-        self._journal.add(
-            now_ns, "restart", node=name, boot=following.boot, cmdline=following.paths.cmdline, kernel=kernel
-        )
-        self._watch.drop(name)
-        self._host.hypervisor.destroy_domain(self._plan.node(name).domain)
-        self._earlier.setdefault(name, []).append(self._guests[name])
-        self._guests[name] = following
-        self._attempts[name] = 0
+    def _end(self, following: Mapping[str, GuestFiles]) -> None:
+        """Write down that guests end, and end them, all at the same time: that takes half a second each."""
+        for name, files in following.items():
+            now_ns = self._watch.mark(f"restart {name}")
+            kernel = files.kernel or self._plan.node(name).kernel
+            self._journal.add(
+                now_ns, "restart", node=name, boot=files.boot, cmdline=files.paths.cmdline, kernel=kernel
+            )
+            self._watch.drop(name)
+            self._earlier.setdefault(name, []).append(self._guests[name])
+            self._guests[name] = files
+            self._attempts[name] = 0
+        domains = [self._plan.node(name).domain for name in following]
+        with ThreadPoolExecutor(_PARALLEL_STARTS) as pool:
+            list(pool.map(self._host.hypervisor.destroy_domain, domains))
 
     def _boot(self, names: list[str]) -> None:
         self._start(names)

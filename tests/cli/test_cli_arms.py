@@ -46,7 +46,7 @@ def test_a_plan_of_arms_says_what_and_how_long(lab: Driver) -> None:
     assert done.code == ExitCode.PASSED
     for part in (
         "feature-off: compared with baseline",
-        "guests started anew 28 times",
+        "guests started anew 24 times",
         "once everything is built",
     ):
         assert part in done.out
