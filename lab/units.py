@@ -37,6 +37,14 @@ def parse_cpulist(text: str) -> tuple[int, ...]:
     return tuple(sorted(cpus))
 
 
+def parse_cpulists(text: str) -> tuple[tuple[int, ...], ...]:
+    """Groups of CPUs, written as cpulists with spaces between: each once, in order of its first CPU.
+
+    Raises ValueError as `parse_cpulist` does.
+    """
+    return tuple(sorted({parse_cpulist(word) for word in text.split()}))
+
+
 def format_cpulist(cpus: Iterable[int]) -> str:
     """The shortest cpulist that names exactly `cpus`."""
     parts: list[str] = []

@@ -21,7 +21,7 @@ from lab.adapters.ssh import SshShell, connect_guest, connect_host
 from lab.errors import GuestLost, HostError
 from lab.plan.facts import HostFacts
 from lab.run.ports import Agent, HostProgram, Shell
-from lab.units import parse_cpulist
+from lab.units import parse_cpulist, parse_cpulists
 
 _FACTS_TIMEOUT_S = 60
 _STAGE_TIMEOUT_S = 600
@@ -195,11 +195,6 @@ def read_host_facts(
         kernel=found["kernel"],
         libvirt=libvirt_version,
         qemu=qemu_version,
-        cores=parse_pcpu_groups(found.get("cores", "")),
-        numa_nodes=parse_pcpu_groups(found.get("numa_nodes", "")),
+        cores=parse_cpulists(found.get("cores", "")),
+        numa_nodes=parse_cpulists(found.get("numa_nodes", "")),
     )
-
-
-def parse_pcpu_groups(text: str) -> tuple[tuple[int, ...], ...]:
-    """Groups of pCPUs, written as cpulists with spaces between them: each once, in order of its first pCPU."""
-    return tuple(sorted({parse_cpulist(word) for word in text.split()}))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -18,10 +18,11 @@ from lab.plan.assume import assumed_facts
 from lab.plan.decide import plan_lab
 from lab.plan.facts import HostFacts
 from lab.plan.labplan import LabPlan
+from lab.plan.placement import explicit_pcpus
 from lab.topology.decode import read_topology
 from lab.topology.model import Topology
 from lab.topology.spec import HostSpec
-from lab.units import parse_cpulist
+from lab.units import parse_cpulist, parse_cpulists
 
 #: The lab id of a plan that nobody carries out.
 PLAN_LAB_ID = "plan"
@@ -68,10 +69,21 @@ def guess_where(where: str, places: Places) -> Guess:
 
 def guess_facts(where: str, topology: Topology) -> HostFacts:
     """Facts about the host `where` (never auto) without contacting it."""
-    pinned = (node.pinning for node in topology.nodes if not isinstance(node.pinning, str))
-    named = {pcpu for pins in pinned for pcpus in pins for pcpu in pcpus}
+    named = explicit_pcpus(topology)
     named.update(topology.host.pcpus or (), topology.host.housekeeping or ())
-    return assumed_facts(where, _online_pcpus() if where == "local" else range(os.cpu_count() or 1), named)
+    if where != "local":
+        return assumed_facts(where, range(os.cpu_count() or 1), named)
+    here = assumed_facts(where, _online_pcpus(), named)
+    cores, numa_nodes = (
+        _groups("cpu/cpu[0-9]*/topology/thread_siblings_list"),
+        _groups("node/node[0-9]*/cpulist"),
+    )
+    return replace(here, cores=cores, numa_nodes=numa_nodes)
+
+
+def _groups(pattern: str) -> tuple[tuple[int, ...], ...]:
+    """This machine's groups of pCPUs, each told by a file; none where its kernel tells none."""
+    return parse_cpulists(" ".join(path.read_text() for path in Path("/sys/devices/system").glob(pattern)))
 
 
 def _online_pcpus() -> tuple[int, ...]:

@@ -38,7 +38,8 @@ def plan_placement(topology: Topology, facts: HostFacts) -> Placement:
     return Placement(pcpus, housekeeping or pcpus, place_nodes(topology.nodes, pcpus, facts))
 
 
-def _explicit_pcpus(topology: Topology) -> set[int]:
+def explicit_pcpus(topology: Topology) -> set[int]:
+    """pCPUs that vCPUs or hogs are to run on by their numbers, in any phase."""
     hogs = {pcpu for hog in topology.hogs for pcpu in hog.pcpus}
     return _pinned_pcpus(topology) | hogs | _later_pcpus(topology)
 
@@ -82,7 +83,7 @@ def _lacking(topology: Topology, facts: HostFacts, problem: str) -> HostError:
 
 def _default_housekeeping(topology: Topology, facts: HostFacts) -> tuple[int, ...]:
     """The last pCPU that nobody asked for; empty where the host is small or everything is taken."""
-    asked = _explicit_pcpus(topology) | set(topology.host.pcpus or ())
+    asked = explicit_pcpus(topology) | set(topology.host.pcpus or ())
     free = sorted(set(facts.pcpus) - asked)
     return (free[-1],) if free and len(facts.pcpus) >= PCPUS_FOR_HOUSEKEEPING else ()
 

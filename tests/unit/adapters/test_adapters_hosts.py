@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-from lab.adapters.hosts import parse_pcpu_groups
+from lab.units import parse_cpulists
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from lab.adapters.hosts import parse_pcpu_groups
     ],
 )
 def test_groups_of_pcpus(text: str, groups: tuple[tuple[int, ...], ...]) -> None:
-    assert parse_pcpu_groups(text) == groups
+    assert parse_cpulists(text) == groups
 
 
 def test_this_machine_names_each_online_pcpu_in_one_core_at_most() -> None:
@@ -30,5 +30,5 @@ def test_this_machine_names_each_online_pcpu_in_one_core_at_most() -> None:
     said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True, timeout=60).stdout
     found = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
     for key in ("cores", "numa_nodes"):
-        pcpus = [pcpu for group in parse_pcpu_groups(found[key]) for pcpu in group]
+        pcpus = [pcpu for group in parse_cpulists(found[key]) for pcpu in group]
         assert len(pcpus) == len(set(pcpus))
