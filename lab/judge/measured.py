@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from lab.errors import UndecidedError
 from lab.judge.evidence import Evidence, join_reasons
+from lab.judge.metrics import phase_metrics
 from lab.judge.pervcpu import missing_sides, render_side, render_sides
 from lab.judge.preemptions import COUNTERS, per_second
 from lab.judge.throughput import doubt_throughput, work_per_s
 from lab.measure.windows import VcpuWindow
+from lab.plan.labplan import PhasePlan
 
 Compare = Callable[[float, float], bool]
 
@@ -144,6 +146,19 @@ class MeasuredPhase:
         if doubts:
             raise UndecidedError(f"throughput of {load} in phase {self.name}: {join_reasons(doubts)}")
         return work_per_s(self.evidence.tasks(load, self.name))
+
+    def reported(self, load: str, metric: str) -> float:
+        """A figure that a load reported of itself, over all of its guests.
+
+        Raises UndecidedError where it did not, or where that is doubted.
+        """
+        planned = PhasePlan(self.name, 0, 0, (), (), ())
+        values = phase_metrics(self.evidence, planned)
+        found = next((one for one in values if one.metric == f"{load}.{metric}"), None)
+        doubts = found.doubts if found else (f"{load} reported no {metric}",)
+        if found is None or doubts:
+            raise UndecidedError(f"{metric} of {load} in phase {self.name}: {join_reasons(doubts)}")
+        return found.value
 
     def preemptions(self, node: str, vcpu: int) -> Preemptions:
         """Preemptions of one vCPU. Raises UndecidedError where the window is doubted."""

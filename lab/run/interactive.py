@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -98,15 +98,20 @@ class LabSession:
         """What it takes to write a knob. Raises InputError for a value that cannot be."""
         return plan_knob_in(self._lab.plan, node, name, value)
 
-    def measure(self, phase: str, seconds: float, settle: float = 2.0) -> MeasuredPhase:
-        """Let `settle` seconds pass, then measure for `seconds`.
+    def measure(
+        self, phase: str, seconds: float, settle: float = 2.0, until: Sequence[str] = ()
+    ) -> MeasuredPhase:
+        """Let `settle` seconds pass, then measure for `seconds`, or until the loads of `until` have ended: those of
+        them that do not run begin together with the window.
 
         A name that was measured before gets a number, so that the recording keeps both.
         """
+        for load in until:
+            self.load(load)
         name = self._new_phase_name(phase)
         with self._watched():
             self._lab.watch.sleep(settle)
-            self._runner.measure(name, seconds)
+            self._runner.measure(name, seconds, until=until)
             self._lab.watch.sleep(DELIVERY_S)
             fetch_streams(self._lab, self._writer)
             self._raise_losses()

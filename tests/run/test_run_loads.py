@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from run.bench import Bench
 
-from lab.errors import LabFailure
+from lab.errors import InputError, LabFailure, UndecidedError
 from lab.measure.derive import measure_recording
 from lab.measure.windows import LoadResult, Measurements
 from lab.recording import Recording
+from lab.run.events import Journal
+from lab.run.interactive import open_session
+from lab.run.lab import open_lab
 
 HEAD = """\
 nodes: [{name: guest, count: 2, vcpus: 2, memory: 256MiB, pinning: spread}]
@@ -166,3 +169,18 @@ def test_a_guest_that_dies_ends_the_waiting_at_once(tmp_path: Path) -> None:
     assert retry.data["what"] == "run" and "died (its emulator ended)" in retry.data["reason"]
     lost = Recording(bench.recording / "lost/1").events()
     assert [one.kind for one in lost][-1] == "load-start"
+
+
+def test_a_lab_driven_by_hand_measures_until_loads_end(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, text=HEAD + "load: [{name: work, kind: fake, parameters: {seconds: 6}}]\n")
+    with (
+        open_lab(bench.host, bench.plan(), bench.around, Journal()) as lab,
+        open_session(lab, bench.topology.text, bench.recording, bench.narrator) as session,
+    ):
+        phase = session.measure("first", seconds=60, settle=0.5, until=["work"])
+        assert phase.reported("work", "took") == 6.0
+        assert session.running_loads() == set()
+        with pytest.raises(InputError, match="no load 'wrok'"):
+            session.measure("second", seconds=60, until=["wrok"])
+        with pytest.raises(UndecidedError, match="work reported no time"):
+            phase.reported("work", "time")
