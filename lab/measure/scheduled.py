@@ -10,7 +10,7 @@ from lab.plan.labplan import PhasePlan
 
 #: A change may be this late, in per cent of the window, or in ns where that is longer: over a whole window it then
 #: shifts what is measured by no more.
-LATE_PCT, LATE_NS = 2.0, 300_000_000
+LATE_PCT, LATE_NS = 2.0, 500_000_000
 
 
 def schedule_doubts(

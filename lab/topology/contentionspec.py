@@ -101,6 +101,8 @@ class VariedSpec(Spec):
     def _one_thing(self) -> VariedSpec:
         exactly_one(self, VARIED_FIELDS)
         _check_duty(self.hog, self.duty)
+        if "nodes" in self.model_fields_set and self.varied() not in GUEST_FIELDS:
+            raise ValueError(f"nodes are for {', '.join(GUEST_FIELDS)}")
         if self.vcpus is not None and self.varied() not in ("quota", "pinning"):
             raise ValueError("vcpus are for quota and pinning")
         if self.end is not None and self.end <= self.begin:
