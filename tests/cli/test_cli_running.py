@@ -18,7 +18,7 @@ from lab.cli.running import find_running, write_ssh_config
 from lab.cli.sshconfig import GuestLogin, render_ssh_config
 from lab.cli.status import render_age
 from lab.errors import ExitCode
-from lab.plan.labplan import render_plan_json
+from lab.plan.labplan import LabPlan, render_plan_json
 from lab.run.records import LabRecord, LabRecords, LabState
 
 TWO_VCPUS = TOPOLOGY.replace('vcpus: 1, pinning: ["0"]', 'vcpus: 2, pinning: ["0", "0"]')
@@ -31,9 +31,9 @@ HOST_KEYS = {"one": "ssh-ed25519 AAAAone", "two": "ssh-ed25519 AAAAtwo"}
 class UpLab:
     """A lab that is up, as far as its record and its host's fakes say."""
 
-    def __init__(self, driver: Driver, where: str = "local") -> None:
+    def __init__(self, driver: Driver, where: str = "local", plan: LabPlan = PLAN) -> None:
         self.records = LabRecords(driver.state_dir)
-        plan = replace(PLAN, host=replace(PLAN.host, where=where))
+        plan = replace(plan, host=replace(plan.host, where=where))
         record = self.records.create(plan, "/remote/cafe01")
         self.directory = self.records.directory(plan.lab_id)
         (self.directory / "plan.json").write_text(render_plan_json(plan))
@@ -135,6 +135,25 @@ def test_a_load_starts_and_stops_on_all_its_nodes(lab: Driver, up: UpLab) -> Non
     assert lab("load", "stop", "busy").out == "stopped busy on one, two\n"
     for shell in up.shells.values():
         assert [command.split()[:2] for command in shell.commands] == [["pvspin", "run"], ["pvspin", "stop"]]
+
+
+def test_a_load_with_a_command_starts_at_once_and_tells_its_figures_when_stopped(lab: Driver) -> None:
+    hack = "load:\n  - {name: hack, kind: hackbench}\n"
+    up = UpLab(lab, plan=plan_of(TWO_VCPUS.replace("load:\n", hack)))
+    for shell in up.shells.values():
+        shell.answers = {
+            "pvload release": "now 5\n",
+            "pvload": "",
+            "rm": "",
+            "cat /run/lab/loads/hack/0/out": "Time: 2.5\n",
+        }
+    assert lab("load", "start", "hack").out == "started hack on one, two\n"
+    out = lab("load", "stop", "hack").out
+    assert out.startswith("stopped hack on one, two\n")
+    assert "  one time 2.5 s\n" in out and "  two messages 32000 1/s" in out
+    commands = [command for command in up.shells["one"].commands if command.startswith("pvload")]
+    assert [command.split()[1] for command in commands] == ["wait", "arm", "release", "stop"]
+    assert "--at 0" in commands[2] and "-- hackbench --groups 2" in commands[1]
 
 
 def test_a_hog_starts_and_stops_on_the_host(lab: Driver, up: UpLab) -> None:
