@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 
 from lab.judge.arms import ArmsReport, Metric, Sample, compare_samples, rule_of
 from lab.judge.evidence import join_reasons
+from lab.judge.leftout import LeftOut
 from lab.judge.recorded import Recorded, RecordedWindow
 from lab.stats.compare import Rule
 
@@ -66,7 +67,8 @@ def compare_inside(recorded: Recorded, rule: Rule | None = None) -> ArmsReport |
     for (metric, arm), sample in samples.items():
         for window in recorded.windows:
             if (window.phase, window.arm) == (metric.phase, arm) and window.repeat not in sample.values:
-                sample.left_out.setdefault(window.repeat, f"repeat {window.repeat}: {_why(window)}")
+                missing = LeftOut(arm, f"repeat {window.repeat}", _why(window))
+                sample.left_out.setdefault(window.repeat, missing)
     return compare_samples(samples, plan.baseline, plan.arms, plan.aa_arm, rule or rule_of(plan))
 
 
@@ -87,7 +89,7 @@ def _add(
         metric = Metric(phase, value.metric, value.unit, value.better)
         sample = samples.setdefault((metric, arm), Sample())
         if value.doubts:
-            sample.left_out[number] = f"{label}: {join_reasons(value.doubts)}"
+            sample.left_out[number] = LeftOut(arm, label, join_reasons(value.doubts))
         else:
             sample.values[number] = value.value
 
@@ -101,7 +103,7 @@ def _note_missing(samples: SamplesByArm, sides: Sequence[Side]) -> None:
         for number, (label, window) in enumerate(_windows(side)):
             for sample in of_phase.get((side.name, _phase(window)), ()):
                 if number not in sample.values:
-                    sample.left_out.setdefault(number, f"{label}: {_why(window)}")
+                    sample.left_out.setdefault(number, LeftOut(side.name, label, _why(window)))
 
 
 def _why(window: RecordedWindow) -> str:

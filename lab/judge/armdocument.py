@@ -54,7 +54,7 @@ def _arm(one: ArmComparison, *, aa: bool) -> dict[str, Any]:
         "arm": one.arm,
         "aa": aa,
         **comparison_document(one.comparison),
-        "left_out": list(one.left_out),
+        "left_out": [str(left_out) for left_out in one.left_out],
     }
 
 

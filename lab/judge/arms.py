@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from lab.judge.evidence import Evidence, join_reasons
+from lab.judge.leftout import LeftOut
 from lab.judge.metrics import MetricValue, collect_metrics
 from lab.plan.labplan import ComparisonPlan, PhasePlan
 from lab.stats.change import Samples, Scale
@@ -48,7 +49,7 @@ class Sample:
     """What one arm has of one metric: values by repeat, and what was left out and why, by repeat."""
 
     values: dict[int, float] = field(default_factory=dict)
-    left_out: dict[int, str] = field(default_factory=dict)
+    left_out: dict[int, LeftOut] = field(default_factory=dict)
 
     def summary(self) -> Summary:
         """All values that count."""
@@ -63,7 +64,7 @@ class ArmComparison:
     metric: Metric
     arm: str
     comparison: Comparison
-    left_out: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def compare_samples(
             for (metric, _), pair in zip(places, pairs, strict=True)
         ]
         return tuple(
-            ArmComparison(metric, arm, done, tuple(_left_out(baseline, arm, *pair)))
+            ArmComparison(metric, arm, done, tuple(_left_out(*pair)))
             for (metric, arm), pair, done in zip(places, pairs, compare(questions, rule), strict=True)
         )
 
@@ -170,9 +171,9 @@ def samples_of(baseline: Sample, other: Sample, scale: Scale, *, paired: bool = 
     )
 
 
-def _left_out(baseline: str, arm: str, first: Sample, second: Sample) -> Iterator[str]:
-    for name, sample in ((baseline, first), (arm, second)):
-        yield from (f"{name}, {text}" for _, text in sorted(sample.left_out.items()))
+def _left_out(*samples: Sample) -> Iterator[LeftOut]:
+    for sample in samples:
+        yield from (one for _, one in sorted(sample.left_out.items()))
 
 
 def _above_noise(one: ArmComparison, aa: Iterable[ArmComparison]) -> ArmComparison:
@@ -204,12 +205,13 @@ def collect_samples(evidence: Evidence) -> dict[tuple[Metric, str], Sample]:
     for value in collect_metrics(evidence):
         phase = phases.get(value.phase)
         if phase is not None:
-            _add(samples.setdefault((_metric(value, phase), str(phase.arm)), Sample()), value, phase.repeat)
+            key = (_metric(value, phase), str(phase.arm))
+            _add(samples.setdefault(key, Sample()), value, str(phase.arm), phase.repeat)
     for (metric, arm), sample in samples.items():
         for phase in phases.values():
             if (phase.template, phase.arm) == (metric.phase, arm) and phase.repeat not in sample.values:
-                reason = f"repeat {phase.repeat}: {_why_missing(evidence, phase)}"
-                sample.left_out.setdefault(phase.repeat, reason)
+                missing = LeftOut(arm, f"repeat {phase.repeat}", _why_missing(evidence, phase))
+                sample.left_out.setdefault(phase.repeat, missing)
     return samples
 
 
@@ -217,9 +219,9 @@ def _metric(value: MetricValue, phase: PhasePlan) -> Metric:
     return Metric(str(phase.template), value.metric, value.unit, value.better)
 
 
-def _add(sample: Sample, value: MetricValue, repeat: int) -> None:
+def _add(sample: Sample, value: MetricValue, arm: str, repeat: int) -> None:
     if value.doubts:
-        sample.left_out[repeat] = f"repeat {repeat}: {join_reasons(value.doubts)}"
+        sample.left_out[repeat] = LeftOut(arm, f"repeat {repeat}", join_reasons(value.doubts))
     else:
         sample.values[repeat] = value.value
 

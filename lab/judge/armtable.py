@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from lab.judge.arms import CLAIMS, ArmComparison, ArmsReport, Metric, noise_pct
 from lab.judge.evidence import Evidence
 from lab.judge.layout import MISSING, clip, fit, wrap
+from lab.judge.leftout import LeftOut, group_left_out
 from lab.judge.machinery import render_machinery
 from lab.judge.metrics import busy_nodes
 from lab.plan.labplan import ComparisonPlan
@@ -214,16 +215,18 @@ def render_details(done: Comparison, decimals: int) -> Iterator[str]:
 
 
 def _left_out(compared: Iterable[ArmComparison]) -> Iterator[str]:
-    """Each repeat and reason once, with the metrics that it cost a value where it is not all of them."""
-    metrics: dict[str, list[str]] = {}
+    """What is left out, with the metrics that it is left out of where that is not all of them."""
+    metrics: dict[LeftOut, list[str]] = {}
     for one in compared:
-        for reason in one.left_out:
-            metrics.setdefault(reason, []).append(one.metric.name)
+        for left_out in one.left_out:
+            metrics.setdefault(left_out, []).append(one.metric.name)
     every = {one.metric.name for one in compared}
-    for reason, names in metrics.items():
-        distinct = list(dict.fromkeys(names))
-        of = "" if len(distinct) == len(every) else f" ({', '.join(distinct)})"
-        yield f"left out: {reason}{of}"
+    groups: dict[tuple[str, ...], list[LeftOut]] = {}
+    for left_out, names in metrics.items():
+        groups.setdefault(tuple(dict.fromkeys(names)), []).append(left_out)
+    for cost, alike in groups.items():
+        of = "" if len(cost) == len(every) else f" of {', '.join(cost)}"
+        yield from (f"left out{of}: {text}" for text in group_left_out(alike))
 
 
 def _noise(report: ArmsReport, words: Words) -> Iterator[str]:

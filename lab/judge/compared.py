@@ -9,6 +9,7 @@ from lab.judge.arms import ArmComparison, ArmsReport, compare_arms
 from lab.judge.armtable import render_change, render_interval, why_inconclusive
 from lab.judge.bounds import Finding
 from lab.judge.evidence import Evidence, join_reasons
+from lab.judge.leftout import group_left_out
 from lab.judge.metrics import main_metric
 from lab.judge.verdict import Outcome, Verdict
 from lab.plan.labplan import ExpectationPlan
@@ -37,7 +38,7 @@ def _find(
     if verdict in expectation.verdicts:
         return Finding(Outcome.PASSED, observed)
     if verdict is Change.INCONCLUSIVE:
-        reasons = (why_inconclusive(one.comparison), *one.left_out)
+        reasons = (why_inconclusive(one.comparison), *group_left_out(one.left_out))
         return Finding(Outcome.UNDECIDED, observed, join_reasons(filter(None, reasons)))
     return Finding(Outcome.FAILED, observed, f"{verdict}, not {' or '.join(expectation.verdicts)}")
 

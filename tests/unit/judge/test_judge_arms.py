@@ -10,6 +10,7 @@ from comparing import TOPOLOGY, arm_speed, evidence_of, measure_arms, plan_arms
 
 from lab.judge.arms import ArmsReport, Sample, compare_arms, samples_of
 from lab.judge.evaluate import judge
+from lab.judge.leftout import LeftOut, group_left_out
 from lab.judge.verdict import Outcome
 from lab.plan.labplan import ExpectationPlan
 from lab.stats.compare import Change
@@ -107,7 +108,7 @@ def test_a_doubted_window_is_left_out_and_told() -> None:
     one, other = (report.find("two", "half.throughput", arm) for arm in ("feature-on", "feature-off"))
     assert one is not None and other is not None
     assert one.comparison.n == 5
-    assert one.left_out == (f"feature-on, repeat 3: {DISTURBED}",)
+    assert one.left_out == (LeftOut("feature-on", "repeat 3", DISTURBED),)
     assert other.comparison.n == 6
     assert other.left_out == ()
 
@@ -116,7 +117,7 @@ def test_a_doubted_baseline_costs_its_partner() -> None:
     one = report_of(doubts={"two.baseline.1": (DISTURBED,)}).find("two", "half.throughput", "feature-on")
     assert one is not None
     assert one.comparison.n == 5
-    assert one.left_out == (f"baseline, repeat 1: {DISTURBED}",)
+    assert one.left_out == (LeftOut("baseline", "repeat 1", DISTURBED),)
 
 
 def test_a_run_cut_short_says_what_was_not_measured() -> None:
@@ -128,7 +129,7 @@ def test_a_run_cut_short_says_what_was_not_measured() -> None:
     assert one is not None
     assert one.comparison.n == 2
     assert one.comparison.verdict is Change.INCONCLUSIVE
-    assert "feature-on, repeat 3: phase two.feature-on.3 was not measured" in one.left_out
+    assert "feature-on, repeat 3: phase two.feature-on.3 was not measured" in map(str, one.left_out)
 
 
 def test_nothing_measured_is_no_crash() -> None:
@@ -226,3 +227,25 @@ def test_a_topology_says_what_is_expected_of_arms() -> None:
     (planned,) = plan_arms(text).expectations
     assert planned.text == "feature-on: half in two against baseline: same"
     assert (planned.kind, planned.arm, planned.phases) == ("compare", "feature-on", ("two",))
+
+
+# ---- what is left out, in words
+
+
+def outer(arm: str, repeat: int, pct: int) -> LeftOut:
+    return LeftOut(arm, f"repeat {repeat}", f"CPU {repeat % 2} of the host VM waited {pct} % outside; more")
+
+
+def test_reasons_that_differ_in_numbers_are_told_together() -> None:
+    several = [outer("base", 1, 12), outer("on", 2, 11), outer("base", 2, 13), outer("base", 3, 17)]
+    several.append(LeftOut("base", "repeat 5", "too short"))
+    assert list(group_left_out(several)) == [
+        "base, repeats 1-3: CPU 1 of the host VM waited 12 % outside; more, and alike",
+        "on, repeat 2: CPU 0 of the host VM waited 11 % outside; more",
+        "base, repeat 5: too short",
+    ]
+
+
+def test_recordings_are_named_up_to_a_point() -> None:
+    (text,) = group_left_out(LeftOut("new", f"run{number}", "too short") for number in range(9))
+    assert text == "new, run0, run1, run2, run3, run4, run5 and 3 more: too short"
