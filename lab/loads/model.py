@@ -13,7 +13,7 @@ OverGuests = Literal["sum", "mean", "max"]
 Take = Literal["only", "first", "last", "sum", "mean", "max", "min"]
 Ends = Literal["itself", "stopped"]
 #: Output that no regular expression can read; lab.measure.loadparsers has the parsers.
-ParserName = Literal["cyclictest-histogram", "ping", "pvlock"]
+ParserName = Literal["cyclictest-json", "ping", "pvlock"]
 Value = str | int | float | bool
 
 #: The kind whose tasks count their work while they run (images/probe/pvspin.c): nothing of it is parsed.

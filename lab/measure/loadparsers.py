@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
@@ -14,8 +16,6 @@ _Fields = Mapping[str, float]
 
 _PING_REPLY = re.compile(r"^\d+ bytes from .*seq=\d+ .*time=([0-9.]+) ms$", re.MULTILINE)
 _PING_END = re.compile(r"^(\d+) packets transmitted, (\d+) (?:packets )?received", re.MULTILINE)
-_HISTOGRAM_ROW = re.compile(r"^(\d{6,})((?:\s+\d+)+)$", re.MULTILINE)
-_HISTOGRAM_ENDS = re.compile(r"^# (Max Latencies|Histogram Overflows):((?:\s+\d+)+)$", re.MULTILINE)
 _NS_PER_US = 1000
 
 
@@ -47,20 +47,38 @@ def parse_ping(text: str) -> _Fields:
     return {**lost, "p50": percentile(counted, 0.5), "p99": percentile(counted, 0.99), "max": times[-1]}
 
 
-def parse_cyclictest_histogram(text: str) -> _Fields:
-    """`cyclictest --histogram`: p50, p99 and max in us over all threads.
+def parse_cyclictest_json(text: str) -> _Fields:
+    """`cyclictest --histogram --json`: p50, p99 and max in us over all threads.
 
     A percentile beyond the histogram is told as the max.
     """
-    rows = [(int(us), sum(map(int, counts.split()))) for us, counts in _HISTOGRAM_ROW.findall(text)]
-    ends = {name: [int(one) for one in values.split()] for name, values in _HISTOGRAM_ENDS.findall(text)}
-    if not rows or "Max Latencies" not in ends:
-        raise OutputError("no whole histogram")
-    most = float(max(ends["Max Latencies"]))
-    counted = [*((float(us), count) for us, count in rows), (most, sum(ends.get("Histogram Overflows", ())))]
-    if not any(count for _, count in counted):
-        raise OutputError("a histogram of no wake-up")
+    try:
+        threads = _cyclictest_threads(text)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise OutputError("no whole JSON of its threads") from None
+    most = max((most for most, _, _ in threads), default=0.0)
+    counts: Counter[float] = Counter()
+    for _, cycles, histogram in threads:
+        counts.update(histogram)
+        counts[most] += max(0, cycles - sum(histogram.values()))
+    if not sum(counts.values()):
+        raise OutputError("no wake-up in it")
+    counted = sorted(counts.items())
     return {"p50": percentile(counted, 0.5), "p99": percentile(counted, 0.99), "max": most}
+
+
+def _cyclictest_threads(text: str) -> list[tuple[float, int, dict[float, int]]]:
+    """(max, cycles, counts by us) of each thread. What it printed before the JSON does not matter."""
+    begin = re.search(r"^\{$", text, re.MULTILINE)
+    document = json.JSONDecoder().raw_decode(text, begin.start())[0] if begin else {}
+    return [
+        (
+            float(one["max"]),
+            int(one["cycles"]),
+            {float(us): int(count) for us, count in one["histogram"].items()},
+        )
+        for one in document["thread"].values()
+    ]
 
 
 def parse_pvlock(text: str) -> _Fields:
@@ -89,7 +107,7 @@ def _pairs(line: str) -> dict[str, float]:
 
 #: By the names that lab.loads.model.ParserName lists.
 PARSERS: Mapping[str, Callable[[str], _Fields]] = {
-    "cyclictest-histogram": parse_cyclictest_histogram,
+    "cyclictest-json": parse_cyclictest_json,
     "ping": parse_ping,
     "pvlock": parse_pvlock,
 }

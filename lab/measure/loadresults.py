@@ -101,7 +101,7 @@ def _result(
     begin_ns, end_ns = _times(run, status, clock)
     values, missing = _values(load, output.output.decode(errors="replace"))
     unknown = () if clock else (f"the clock of {load.node} is not known, nor when exactly it ran",)
-    doubts = (*unknown, *_ending_doubts(load, status, end_ns - begin_ns), *missing)
+    doubts = (*unknown, *_ending_doubts(load, status, end_ns - begin_ns), *_loss(load, status), *missing)
     return replace(_place(run, begin_ns, end_ns, phases, doubts), status=status.status, values=values)
 
 
@@ -130,6 +130,12 @@ def _ending_doubts(load: LoadPlan, status: RunStatus, ran_ns: int) -> Iterator[s
         yield f"it ended by itself after {format_seconds(ran_ns)}, with status {status.status}"
     elif status.status not in ((0, _TERMINATED) if load.ends == "stopped" else (0,)):
         yield f"it ended with status {status.status}"
+
+
+def _loss(load: LoadPlan, status: RunStatus) -> Iterator[str]:
+    """A parser needs all of the output; a pattern finds its line or does not."""
+    if status.lost and any(metric.parser is not None for metric in load.metrics):
+        yield f"{status.lost} of {status.written} bytes of its output were not kept"
 
 
 def _place(

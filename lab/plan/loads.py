@@ -51,7 +51,7 @@ def _plan_load(spec: LoadSpec, kind: LoadKind, place: Place) -> LoadPlan:
         ends=kind.ends,
         image=kind.image,
         parameters=tuple((name, _text(value)) for name, value in values.items()),
-        metrics=tuple(_metric(one, made.amounts.get(one.name)) for one in kind.metrics),
+        metrics=tuple(plan_metric(one, made.amounts.get(one.name)) for one in kind.metrics),
     )
 
 
@@ -59,7 +59,8 @@ def _text(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _metric(metric: Metric, amount: float | None) -> LoadMetricPlan:
+def plan_metric(metric: Metric, amount: float | None) -> LoadMetricPlan:
+    """A metric of the catalogue with the number that its `amount` came to."""
     return LoadMetricPlan(
         name=metric.name,
         unit=metric.unit,
