@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from lab.measure.windows import Measurements
 from lab.plan.labplan import PhasePlan
 from lab.plan.restarts import plan_restarts
 from lab.recording import Event, Recording
+from lab.run.boot import BootWish
+from lab.run.events import Journal
+from lab.run.lab import open_lab
 from lab.run.ports import Launch
 from lab.topology.decode import decode_topology
 
@@ -165,6 +169,20 @@ def test_loads_are_started_afresh_for_every_arm(finished: ArmBench) -> None:
 def test_two_windows_of_one_arm_do_not_overlap(finished: ArmBench) -> None:
     windows = [event.data for event in finished.events() if event.kind == "phase"]
     assert all(before["end_ns"] <= after["start_ns"] for before, after in pairwise(windows))
+
+
+def test_each_kernel_is_booted_with_its_own_modules(tmp_path: Path) -> None:
+    bench = ArmBench(tmp_path)
+    archive = tmp_path / "modules.cpio"
+    archive.write_bytes(b"MODULES")
+    launch = replace(bench.around.launch, modules={"patched": archive})
+    wish = BootWish("patched", {})
+    with open_lab(bench.host, bench.plan(), replace(bench.around, launch=launch), Journal()) as lab:
+        own = bytes(bench.world.files[lab.files["guest1"].paths.initrd])
+        assert lab.boot_as_wished({"guest1": wish}) == ("guest1",)
+        assert lab.boot_as_wished({"guest1": wish}) == ()
+        other = bytes(bench.world.files[lab.files["guest1"].paths.initrd])
+    assert other == own + b"MODULES"
 
 
 # ---- what goes wrong
