@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from judging import make_measurements, make_plan, make_task, with_phase_doubt
 
@@ -170,6 +170,7 @@ def test_jains_index_by_hand() -> None:
 
 
 @given(st.lists(st.floats(0.001, 1e6), min_size=1, max_size=20), st.floats(0.001, 1000))
+@settings(deadline=None)
 def test_jains_index_lies_between_one_and_its_share_and_knows_no_unit(
     shares: list[float], unit: float
 ) -> None:

@@ -96,7 +96,7 @@ def test_too_few_values_are_inconclusive(n: int, paired: bool) -> None:
 
 
 @given(few, few, st.booleans())
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_few_values_and_ties_never_break_it(first: list[float], second: list[float], paired: bool) -> None:
     size = min(len(first), len(second)) if paired else None
     one = only(tuple(first[:size]), tuple(second[:size]), paired=paired)
@@ -163,7 +163,7 @@ def test_what_cannot_be_tested_does_not_make_the_others_harder() -> None:
 
 
 @given(samples, samples, st.floats(1e-3, 1e6))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_the_unit_does_not_matter(first: list[float], second: list[float], scale: float) -> None:
     plain = only(tuple(first), tuple(second))
     scaled = only(tuple(scale * one for one in first), tuple(scale * one for one in second))
@@ -175,7 +175,7 @@ def test_the_unit_does_not_matter(first: list[float], second: list[float], scale
 
 
 @given(samples, samples)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_the_other_direction_is_the_other_verdict(first: list[float], second: list[float]) -> None:
     flipped = {Change.IMPROVED: Change.REGRESSED, Change.REGRESSED: Change.IMPROVED}
     higher, lower = (only(tuple(first), tuple(second), better) for better in ("higher", "lower"))
@@ -183,7 +183,7 @@ def test_the_other_direction_is_the_other_verdict(first: list[float], second: li
 
 
 @given(samples, samples)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_in_points_the_sides_can_be_changed(first: list[float], second: list[float]) -> None:
     sides = (tuple(first), tuple(second))
     there, back = (
@@ -199,7 +199,7 @@ def test_in_points_the_sides_can_be_changed(first: list[float], second: list[flo
 
 
 @given(st.lists(st.floats(80, 120), min_size=3, max_size=8))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_nothing_against_itself_is_no_change(values: list[float]) -> None:
     """Where the machine drifts by less than half: with more, three repeats do not even tell the baseline's mean."""
     one = only(tuple(values), tuple(values), paired=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -60,6 +60,7 @@ def test_students_sleep_by_welch() -> None:
 
 
 @given(values, values)
+@settings(deadline=None)
 def test_unpaired_p_is_scipys_welch(first: list[float], second: list[float]) -> None:
     if len(set(first)) < 2 and len(set(second)) < 2:
         return
@@ -68,6 +69,7 @@ def test_unpaired_p_is_scipys_welch(first: list[float], second: list[float]) -> 
 
 
 @given(values, st.floats(0.5, 8))
+@settings(deadline=None)
 def test_sameness_is_two_one_sided_t_tests(first: list[float], bound: float) -> None:
     second = [value * 1.01 + place % 3 for place, value in enumerate(first)]
     if len(set(first)) < 2:
@@ -80,6 +82,7 @@ def test_sameness_is_two_one_sided_t_tests(first: list[float], bound: float) -> 
 
 
 @given(values, st.floats(0.5, 8))
+@settings(deadline=None)
 def test_sameness_of_points_and_pairs(first: list[float], bound: float) -> None:
     second = [value + place % 3 for place, value in enumerate(first)]
     differences = [mine - yours for yours, mine in zip(first, second, strict=True)]
@@ -137,6 +140,7 @@ def test_effects_that_cannot_be_told() -> None:
 
 
 @given(values, values)
+@settings(deadline=None)
 def test_cliffs_delta_is_a_rescaled_u(first: list[float], second: list[float]) -> None:
     u = stats.mannwhitneyu(second, first).statistic
     assert cliffs_delta(first, second) == pytest.approx(2 * u / (len(first) * len(second)) - 1)
@@ -151,6 +155,7 @@ def test_holm_by_hand() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(deadline=None)
 def test_holm_keeps_order_and_lies_between_none_and_bonferroni(p_values: list[float]) -> None:
     adjusted = adjust_holm(p_values)
     for p, corrected in zip(p_values, adjusted, strict=True):

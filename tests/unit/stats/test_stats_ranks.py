@@ -67,6 +67,7 @@ def test_signed_ranks_are_as_rare_as_tables_say(n: int, statistic: int, p: float
 
 
 @given(distinct, st.data())
+@settings(deadline=None)
 def test_without_ties_it_is_scipys_exact_test(values: list[int], data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(values) - 1))
     expected = stats.mannwhitneyu(values[:cut], values[cut:], method="exact").pvalue
@@ -74,23 +75,26 @@ def test_without_ties_it_is_scipys_exact_test(values: list[int], data: st.DataOb
 
 
 @given(few_values, few_values)
+@settings(deadline=None)
 def test_with_ties_it_counts_every_deal(first: list[int], second: list[int]) -> None:
     assert mann_whitney_p(first, second) == pytest.approx(brute_mann_whitney(first, second))
 
 
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
+@settings(deadline=None)
 def test_signed_ranks_count_every_sign(differences: list[int]) -> None:
     assert signed_rank_p(differences) == pytest.approx(brute_signed_rank(differences))
 
 
 @given(st.lists(st.integers(1, 10_000), min_size=3, max_size=20, unique=True), st.data())
+@settings(deadline=None)
 def test_signed_ranks_without_ties_are_scipys(sizes: list[int], data: st.DataObject) -> None:
     signs = data.draw(st.lists(st.sampled_from((-1, 1)), min_size=len(sizes), max_size=len(sizes)))
     differences = [size * sign for size, sign in zip(sizes, signs, strict=True)]
     assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(26, 60), st.integers(26, 60), st.integers(0, 30))
 def test_large_samples_are_scipys_approximation(m: int, n: int, shift: int) -> None:
     first, second = [7 * one % 101 for one in range(m)], [5 * one % 97 + shift for one in range(n)]
@@ -113,6 +117,7 @@ def test_what_is_not_there_is_not_tested() -> None:
 
 
 @given(few_values, few_values)
+@settings(deadline=None)
 def test_it_does_not_matter_who_is_first(first: list[int], second: list[int]) -> None:
     assert mann_whitney_p(first, second) == pytest.approx(mann_whitney_p(second, first))
 
