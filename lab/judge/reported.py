@@ -47,7 +47,15 @@ def _decide(expectation: ExpectationPlan, evidence: Evidence, values: list[Metri
 
 def _why_nothing(expectation: ExpectationPlan, evidence: Evidence, phase: str) -> Iterator[str]:
     results = [one for one in evidence.load_results(phase) if one.load == expectation.load]
-    if not results:
+    planned = [
+        metric.name
+        for load in evidence.plan.loads
+        if load.name == expectation.load
+        for metric in load.metrics
+    ]
+    if expectation.metric not in planned:
+        yield f"{expectation.load} reports no {expectation.metric} with its parameters"
+    elif not results:
         yield f"no run of {expectation.load} was seen in phase {phase}"
     for one in results:
         yield from (f"{one.load} on {one.node}: {doubt}" for doubt in one.doubts)

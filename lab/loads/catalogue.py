@@ -127,6 +127,7 @@ def _metric(name: str, spec: MetricSpec) -> Metric:
         field=(spec.field or name) if spec.parser else None,
         scale=spec.scale,
         amount=spec.amount,
+        when=spec.when,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from lab.loads.model import LoadKind, Parameter, Value
+from lab.loads.model import LoadKind, Metric, Parameter, Value
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A load's command, how many of its tasks want to run at a time, and each metric's amount."""
+    """A load's command, how many of its tasks want to run at a time, its metrics, and the amounts of some."""
 
     words: tuple[str, ...]
     tasks: int
+    metrics: tuple[Metric, ...]
     amounts: Mapping[str, float]
 
 
@@ -62,6 +63,7 @@ def render_load(kind: LoadKind, values: Mapping[str, Value], place: Place) -> Re
     return Rendered(
         words=_words(kind.command, known),
         tasks=max(0, round(_number("tasks", kind.tasks, known))),
+        metrics=tuple(one for one in kind.metrics if _is_reported(one, known)),
         amounts={
             one.name: _number(f"metrics.{one.name}.amount", one.amount, known)
             for one in kind.metrics
@@ -77,6 +79,12 @@ RESERVED = ("node", "vcpus", "memory_mib", "address", "peer")
 def _shown(parameter: Parameter, value: Value, place: Place) -> Value:
     """A node is its address in a command."""
     return place.addresses[str(value)] if parameter.kind == "node" and value else value
+
+
+def _is_reported(metric: Metric, known: Mapping[str, Value]) -> bool:
+    if metric.when is None:
+        return True
+    return _render(_NUMBERS, f"metrics.{metric.name}.when", metric.when, known).strip() not in ("", "False")
 
 
 def _words(template: str, known: Mapping[str, Value]) -> tuple[str, ...]:

@@ -37,7 +37,8 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure that a load reports, as lab.plan.labplan.LoadMetricPlan; `amount` is a template still."""
+    """A figure that a load reports, as lab.plan.labplan.LoadMetricPlan; `amount` is a template still, and so is
+    `when`, which says of which parameters it is reported at all."""
 
     name: str
     unit: str
@@ -50,6 +51,7 @@ class Metric:
     field: str | None = None
     scale: float = 1.0
     amount: str | None = None
+    when: str | None = None
 
 
 @dataclass(frozen=True)

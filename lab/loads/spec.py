@@ -71,6 +71,9 @@ class MetricSpec(_Spec):
     amount: str | None = Field(
         None, description="template of a number, which is divided by the one found: a rate out of a time"
     )
+    when: str | None = Field(
+        None, description="template: it is not reported where this becomes False or nothing; default: always"
+    )
 
     @model_validator(mode="after")
     def _one_way_to_find_it(self) -> MetricSpec:

@@ -51,7 +51,7 @@ def _plan_load(spec: LoadSpec, kind: LoadKind, place: Place) -> LoadPlan:
         ends=kind.ends,
         image=kind.image,
         parameters=tuple((name, _text(value)) for name, value in values.items()),
-        metrics=tuple(plan_metric(one, made.amounts.get(one.name)) for one in kind.metrics),
+        metrics=tuple(plan_metric(one, made.amounts.get(one.name)) for one in made.metrics),
     )
 
 

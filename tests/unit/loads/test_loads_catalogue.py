@@ -92,6 +92,16 @@ def test_tasks_and_amounts_are_numbers() -> None:
     assert (rendered.tasks, dict(rendered.amounts)) == (8, {"rate": 15.0})
 
 
+def test_metrics_may_depend_on_parameters() -> None:
+    names = {
+        mode: {one.name for one in render_load(kind, load_values(kind, {"mode": mode}), PLACE).metrics}
+        for kind in [SHIPPED["lock-holder"]]
+        for mode in ("spin", "futex", "kernel")
+    }
+    assert names["spin"] == names["futex"] == {one.name for one in SHIPPED["lock-holder"].metrics}
+    assert names["spin"] - names["kernel"] == {"hold_p50", "hold_p99", "hold_max"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "where", "message"),
     [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.measure.loadresults import load_results, start_skew_ns
@@ -214,6 +214,7 @@ def test_a_status_is_read_whole() -> None:
     assert (found.begin_ns, found.end_ns, found.status, found.written) == (901 * S, 904 * S, 3, 9)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_status_breaks_the_reader(data: bytes) -> None:
     for text in (data, b"pvload 1\n" + data):
@@ -223,6 +224,7 @@ def test_no_status_breaks_the_reader(data: bytes) -> None:
             continue
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_no_output_breaks_a_measurement(text: str) -> None:
     found = one_result(status("guest1", 1001 * S, 1004 * S), text)
