@@ -27,7 +27,6 @@ from lab.measure.windows import (
     VcpuWindow,
 )
 from lab.plan.labplan import LabPlan
-from lab.plan.predicting import predictions
 
 #: Version of the document; it grows when a key changes its meaning or goes away.
 FORMAT = 1
@@ -50,7 +49,7 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
         "verdicts": [_verdict(verdict) for verdict in judgement.verdicts],
         "phases": [_phase(window) for window in measurements.phases],
         "proofs": [proof_document(proof) for proof in measurements.proofs],
-        "vcpus": list(_vcpus(plan, measurements)),
+        "vcpus": list(_vcpus(evidence)),
         "loads": list(_loads(plan, measurements)),
         "load_results": load_documents(measurements.load_results),
         "affinities": [_affinity(task) for task in measurements.affinities],
@@ -96,17 +95,16 @@ def _phase(window: PhaseWindow) -> dict[str, Any]:
     }
 
 
-def _vcpus(plan: LabPlan, measurements: Measurements) -> Iterator[dict[str, Any]]:
-    planned = {(node.name, vcpu.vcpu): vcpu for node in plan.nodes for vcpu in node.vcpus}
-    predicted = predictions(plan)
-    for window in measurements.vcpus:
+def _vcpus(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    planned = {(node.name, vcpu.vcpu): vcpu for node in evidence.plan.nodes for vcpu in node.vcpus}
+    for window in evidence.measurements.vcpus:
         vcpu = planned.get((window.node, window.vcpu))
         yield {
             "node": window.node,
             "vcpu": window.vcpu,
             "phase": window.phase,
             "pcpus": list(vcpu.pcpus) if vcpu else None,
-            "predicted_steal_pct": predicted.get(window.phase, {}).get((window.node, window.vcpu)),
+            "predicted_steal_pct": evidence.predicted_steal(window.phase).get((window.node, window.vcpu)),
             **_steal(window),
             "voluntary_switches": window.voluntary_switches,
             **_counters(window),

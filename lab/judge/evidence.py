@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lab.measure.windows import (
     DISAGREEMENT_PREFIX,
@@ -12,16 +12,26 @@ from lab.measure.windows import (
     LoadResult,
     Measurements,
     PhaseWindow,
+    ScheduleWindow,
     TaskWindow,
     VcpuWindow,
 )
 from lab.plan.labplan import LabPlan
-from lab.plan.predicting import predictions
+from lab.plan.predicting import predictions, with_times
 
 
 def join_reasons(reasons: Iterable[str]) -> str:
     """`reasons` as one text, each once, in order of first appearance."""
     return "; ".join(dict.fromkeys(reasons))
+
+
+def _as_it_was_kept(plan: LabPlan, schedules: Sequence[ScheduleWindow]) -> LabPlan:
+    """`plan` with the times at which changes were really made: in the middle of making them."""
+    times = {
+        one.phase: {moment.at_ns: (moment.begun_ns + moment.done_ns) // 2 for moment in one.moments}
+        for one in schedules
+    }
+    return with_times(plan, times) if times else plan
 
 
 class Evidence:
@@ -30,7 +40,7 @@ class Evidence:
     def __init__(self, plan: LabPlan, measurements: Measurements) -> None:
         self.plan = plan
         self.measurements = measurements
-        self._predicted = predictions(plan)
+        self._predicted = predictions(_as_it_was_kept(plan, measurements.schedules))
         self._nodes = {node.name: node for node in plan.nodes}
         self._phases = {window.phase: window for window in measurements.phases}
         self._vcpus = {(window.node, window.vcpu, window.phase): window for window in measurements.vcpus}
@@ -51,7 +61,10 @@ class Evidence:
         return self._phases.get(phase)
 
     def predicted_steal(self, phase: str) -> dict[tuple[str, int], float | None]:
-        """What was predicted for `phase`, by node and vCPU: None where a vCPU is idle; empty where nothing was."""
+        """What was predicted for `phase`, by node and vCPU: None where a vCPU is idle; empty where nothing was.
+
+        A schedule counts as it was kept: how late its changes were is told apart from what they led to.
+        """
         return self._predicted.get(phase, {})
 
     def vcpu(self, node: str, vcpu: int, phase: str) -> VcpuWindow | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from lab.judge.evidence import Evidence
@@ -23,7 +24,8 @@ def _statements(evidence: Evidence, phase: str) -> Iterator[str]:
         yield f"hog {hog} ran {ran}"
     for schedule in evidence.measurements.schedules:
         if schedule.phase == phase:
-            moments = "1 moment" if schedule.moments == 1 else f"{schedule.moments} moments"
+            count = len(schedule.moments)
+            moments = "1 moment" if count == 1 else f"{count} moments"
             yield f"schedule: {moments}, at most {schedule.latest_done_ns / 1e6:.0f} ms late"
 
 
@@ -44,7 +46,7 @@ def schedule_document(schedule: ScheduleWindow) -> dict[str, Any]:
     """A kept schedule, for programs."""
     return {
         "phase": schedule.phase,
-        "moments": schedule.moments,
+        "moments": [asdict(moment) for moment in schedule.moments],
         "latest_begun_ns": schedule.latest_begun_ns,
         "latest_done_ns": schedule.latest_done_ns,
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lab.measure.happened import EventLike
-from lab.measure.windows import HogWindow, ScheduleWindow
+from lab.measure.windows import HogWindow, ScheduleMoment, ScheduleWindow
 from lab.plan.labplan import HogPlan
 
 #: The edges of a window, at which hogs are looked at: a moment before it, and a moment after.
@@ -50,15 +50,8 @@ def schedule_window(
 ) -> ScheduleWindow | None:
     """How the schedule of a window was kept; None where it had none."""
     made = [
-        event.data
+        ScheduleMoment(*(event.data[key] - start_ns for key in ("planned_ns", "begun_ns", "done_ns")))
         for event in events
         if event.kind == "schedule" and start_ns <= event.data["planned_ns"] < end_ns
     ]
-    if not made:
-        return None
-    return ScheduleWindow(
-        phase=phase,
-        moments=len(made),
-        latest_begun_ns=max(one["begun_ns"] - one["planned_ns"] for one in made),
-        latest_done_ns=max(one["done_ns"] - one["planned_ns"] for one in made),
-    )
+    return ScheduleWindow(phase, tuple(made)) if made else None

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from lab.measure.happened import EventLike
 from lab.plan.labplan import PhasePlan
 
-#: A change may be this late, in per cent of the window, or in ns where that is longer: over a whole window it then
-#: shifts what is measured by no more.
-LATE_PCT, LATE_NS = 2.0, 500_000_000
+#: A change may be this late, in per cent of the window, or in ns where that is longer. What is predicted goes by
+#: when changes were really made; beyond this the contention is not the one that was asked for.
+LATE_PCT, LATE_NS = 5.0, 1_000_000_000
 
 
 def schedule_doubts(

@@ -230,14 +230,30 @@ class HogWindow:
 
 
 @dataclass(frozen=True)
+class ScheduleMoment:
+    """Changes that were due `at_ns` after the start of a window; they began and were done at the other two."""
+
+    at_ns: int
+    begun_ns: int
+    done_ns: int
+
+
+@dataclass(frozen=True)
 class ScheduleWindow:
-    """The schedule of one phase as it was kept: how many moments with changes came, and how late their changes
-    began and were done at most."""
+    """The schedule of one phase as it was kept, in order of time."""
 
     phase: str
-    moments: int
-    latest_begun_ns: int
-    latest_done_ns: int
+    moments: tuple[ScheduleMoment, ...]
+
+    @property
+    def latest_begun_ns(self) -> int:
+        """How late changes began at most."""
+        return max(one.begun_ns - one.at_ns for one in self.moments)
+
+    @property
+    def latest_done_ns(self) -> int:
+        """How late changes were done at most."""
+        return max(one.done_ns - one.at_ns for one in self.moments)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ used, nothing is predicted. SMT siblings are taken for pCPUs of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -218,6 +218,33 @@ def _mean(parts: Sequence[tuple[int, float | None]]) -> float | None:
         return None
     total = sum(length for length, _ in parts)
     return round(sum(length * (steal or 0.0) for length, steal in parts) / total, 2)
+
+
+def with_times(plan: LabPlan, times: Mapping[str, Mapping[int, int]]) -> LabPlan:
+    """`plan` with changes of schedules moved to when they were really made, and what follows from that.
+
+    `times` has by phase, and by when changes were due in its window, when they were made in it, both in ns.
+    """
+    moved = (
+        replace(
+            phase,
+            changes=tuple(
+                replace(one, at_ns=min(phase.duration_ns, times[phase.name].get(one.at_ns, one.at_ns)))
+                for one in phase.changes
+            ),
+        )
+        if phase.name in times and phase.predicted is not None
+        else phase
+        for phase in plan.phases
+    )
+    again = with_predictions(replace(plan, phases=tuple(moved)))
+    phases = zip(plan.phases, again.phases, strict=True)
+    return replace(
+        plan,
+        phases=tuple(
+            replace(old, predicted=new.predicted) if old.name in times else old for old, new in phases
+        ),
+    )
 
 
 def predictions(plan: LabPlan) -> dict[str, dict[tuple[str, int], float | None]]:

@@ -13,6 +13,7 @@ from fakeworld import Fault
 
 from lab.errors import LabFailure
 from lab.judge.evaluate import judge
+from lab.judge.evidence import Evidence
 from lab.judge.table import render_phase_table
 from lab.judge.verdict import Outcome
 from lab.measure.derive import measure_recording
@@ -137,7 +138,7 @@ def test_what_hogs_ran_and_how_schedules_were_kept_is_told(
         ("all", "wave", 1): 25,
     }
     (kept,) = measured.schedules
-    assert (kept.phase, kept.moments) == ("wave", 4)
+    assert (kept.phase, len(kept.moments)) == ("wave", 4)
     assert 0 <= kept.latest_begun_ns <= kept.latest_done_ns < 100_000_000
     table = render_phase_table(recording.plan(), measured)
     assert "  hog noise ran 10.0 % of pCPU 0\n" in table
@@ -158,21 +159,24 @@ def test_nothing_is_left(bench: Bench) -> None:
 
 def test_a_late_change_is_a_doubt(recording: Recording) -> None:
     class Late:
-        """The recording, with one change done half a second after its time."""
+        """The recording, with one change done more than a second after its time."""
 
         def __getattr__(self, name: str) -> object:
             return getattr(recording, name)
 
         def events(self) -> Sequence[Event]:
             return [
-                replace(event, data={**event.data, "done_ns": event.data["planned_ns"] + 700_000_000})
+                replace(event, data={**event.data, "done_ns": event.data["planned_ns"] + 1_300_000_000})
                 if event.kind == "schedule" and event.data["changes"] == "stop all"
                 else event
                 for event in recording.events()
             ]
 
-    wave = measure_recording(Late(), recording.plan()).phases[-1]
-    assert wave.doubts == ("the change planned at 2.0 s (stop all) was done 0.7 s late",)
+    measured = measure_recording(Late(), recording.plan())
+    assert measured.phases[-1].doubts == ("the change planned at 2.0 s (stop all) was done 1.3 s late",)
+    # Half of the pCPU for 0.65 s more of 8 s.
+    predicted = Evidence(recording.plan(), measured).predicted_steal("wave")
+    assert predicted["guest1", 0] == pytest.approx(37.5 + 50 * 0.65 / 8, abs=0.01)
 
 
 def test_a_change_that_was_never_made_is_a_doubt(recording: Recording) -> None:

@@ -12,7 +12,7 @@ from planning import plan
 
 from lab.plan.contention import Contender, predict_shares
 from lab.plan.labplan import HogPlan, LabPlan
-from lab.plan.predicting import hog_contender, predictions, with_predictions
+from lab.plan.predicting import hog_contender, predictions, with_predictions, with_times
 
 LAB = """\
 host: {pcpus: 0-1}
@@ -170,6 +170,18 @@ def test_loads_end_with_the_phase_that_waits_for_them_and_arms_begin_anew() -> N
     until = replace(made.phases[0], until=("two",))
     again = with_predictions(replace(made, phases=(made.phases[0], fresh, until, made.phases[1])))
     assert [steal["a"] for steal in steal_of(again)] == [[75, 75], [None, None], [75, 75], [None, None]]
+
+
+def test_changes_count_from_when_they_were_made() -> None:
+    made = plan(
+        LAB
+        + "phases:\n  - {name: p, duration: 10s, schedule: [{at: 2s, start: [two]}, {at: 7s, stop: [two]}]}\n"
+        "  - {name: q, duration: 8s}\n"
+    )
+    assert steal_of(made)[0]["a"] == [25, 25]
+    late = with_times(made, {"p": {2_000_000_000: 4_000_000_000, 7_000_000_000: 30_000_000_000}})
+    assert steal_of(late)[0]["a"] == [30, 30]
+    assert late.phases[0].changes == made.phases[0].changes and late.phases[1] == made.phases[1]
 
 
 def test_older_plans_have_one_prediction_for_all() -> None:
