@@ -24,6 +24,9 @@ from lab.stats.compare import Better, Change, Comparison, Question, Rule, compar
 from lab.stats.defaults import FEWEST
 from lab.stats.summary import Summary, summarize
 
+#: A value without its partner is lost to pairs: worth it where repeats share something, but not at any price.
+MOST_LOST = 1 / 3
+
 #: Verdicts that say that something is different.
 CLAIMS = (Change.IMPROVED, Change.REGRESSED, Change.CHANGED)
 
@@ -157,11 +160,16 @@ def compare_samples(
 
 
 def samples_of(baseline: Sample, other: Sample, scale: Scale, *, paired: bool = True) -> Samples:
-    """Pairs of the repeats that both have; all values without pairs where that would leave too few, and
-    there are more."""
+    """Pairs of the repeats that both have, or all values without pairs: where pairs would cost more than
+    MOST_LOST of the smaller sample, or leave too few where there are enough.
+
+    What decides is which repeats count, never what was measured in them.
+    """
     common = [repeat for repeat in baseline.values if repeat in other.values]
     every = (tuple(baseline.values.values()), tuple(other.values.values()))
-    if not paired or len(common) < FEWEST <= min(map(len, every)):
+    smaller = min(map(len, every))
+    needed = max(FEWEST, (1 - MOST_LOST) * smaller) if smaller >= FEWEST else 0
+    if not paired or len(common) < needed:
         return Samples(*every, scale=scale)
     return Samples(
         tuple(baseline.values[repeat] for repeat in common),

@@ -147,6 +147,14 @@ def test_too_few_pairs_are_compared_without_pairing() -> None:
     assert samples_of(odd, Sample({1: 3.0}), "percent").n == 1
 
 
+def test_pairs_are_not_worth_any_price() -> None:
+    """Seven of ten count on either side, but no more than four or five on both."""
+    first, second = (dict.fromkeys(range(begin, begin + 7), 1.0) for begin in (1, 4))
+    assert not samples_of(Sample(first), Sample(second), "percent").paired
+    third = dict.fromkeys(range(3, 10), 1.0)
+    assert samples_of(Sample(first), Sample(third), "percent").n == 5
+
+
 def test_a_change_within_the_labs_noise_is_no_claim() -> None:
     """feature-on is 7 % slower for certain; but an arm equal to the baseline is 6 to 9 % slower, too."""
     noisy = compare_arms(evidence_of(plan_arms(), arm_speed({"feature-on": 0.92, "aa": 0.92}, 0.005)))
