@@ -46,10 +46,16 @@ def first(guest_pct: float | None, host_pct: float | None, *doubts: str) -> Verd
 
 
 def test_only_busy_vcpus_of_predicted_phases_are_judged() -> None:
-    found = verdicts(planned((50.0, None, 50.0, None), ()), WELL)
+    found = verdicts(planned((50.0, None, 50.0, None), (None,) * 4), WELL)
     assert [(one.subject, one.phase) for one in found] == [(f"{node} vcpu 0", "contended") for node in NODES]
     assert {one.outcome for one in found} == {Outcome.PASSED}
-    assert verdicts(planned((None,) * 4, ()), WELL) == []
+    assert verdicts(planned((None,) * 4, (None,) * 4), WELL) == []
+
+
+def test_where_a_governor_decides_nothing_is_judged_and_that_is_said() -> None:
+    last = verdicts(planned(folded=()), WELL)[-1]
+    assert (last.outcome, last.subject, last.phase) == (Outcome.SKIPPED, "every vCPU", "folded")
+    assert last.reason == "a governor decides which vCPUs are used"
 
 
 @pytest.mark.parametrize(
