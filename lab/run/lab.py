@@ -180,10 +180,15 @@ def _make(
     watch.own(COMMANDS, _pid_of_shell(host))
     boot = Boot(host, plan, files, watch, journal, around.narrator, console_tail, around.monotonic, kernels)
     boot.run()
-    shells = GuestShells(host, plan, key_file, {name: one.host_public for name, one in keys.items()})
+    host_keys = {name: one.host_public for name, one in keys.items()}
+
+    def note_retry(node: str, reason: str, attempt: int) -> None:
+        journal.add(0, "retry", what=f"connection to guest {node}", reason=reason, attempt=attempt)
+
+    shells = GuestShells(host, plan, key_file, host_keys, note_retry)
     stack.callback(shells.close)
     (local / "plan.json").write_text(render_plan_json(plan))
-    (local / "host_keys").write_text("".join(f"{name} {one.host_public}\n" for name, one in keys.items()))
+    (local / "host_keys").write_text("".join(f"{name} {key}\n" for name, key in host_keys.items()))
     write_guests(local, files)
     around.records.update(record, LabState.RUNNING)
     knobs = open_knobs(

@@ -20,7 +20,7 @@ from lab.recording import Event, Recording
 from lab.run.boot import BootWish
 from lab.run.events import Journal
 from lab.run.lab import open_lab
-from lab.run.ports import Launch
+from lab.run.ports import Launch, Shell
 from lab.topology.decode import decode_topology
 
 #: `plain` has no mask; in `folded` the host has another value of a knob, too.
@@ -329,3 +329,21 @@ def test_a_hog_of_one_arm_is_gone_in_the_others(tmp_path: Path) -> None:
     assert seen == {"one.base.1": False, "one.slowed.1": True, "one.slowed.2": True, "one.base.2": False}
     assert [event.kind for event in bench.events() if event.kind.startswith("hog-st")].count("hog-start") == 2
     assert_nothing_is_left(bench)
+
+
+def test_a_connection_that_times_out_once_is_tried_again_and_the_recording_says_so(tmp_path: Path) -> None:
+    bench = ArmBench(tmp_path, text=SHORT)
+    connect, refused = bench.host.guest_shell, []
+
+    def guest_shell(address: str, key_file: Path, host_key: str) -> Shell:
+        if bench.world.now_ns > 60_000_000_000 and not refused:
+            refused.append(address)
+            raise GuestLost(f"guest at {address}: ssh connection lost while connecting: timeout")
+        return connect(address, key_file, host_key)
+
+    bench.host.guest_shell = guest_shell  # type: ignore[method-assign]
+    bench.run()
+    assert refused
+    (retry,) = [event.data for event in bench.events() if event.kind == "retry"]
+    assert retry["what"].startswith("connection to guest guest")
+    assert len([event for event in bench.events() if event.kind == "phase"]) == 6
