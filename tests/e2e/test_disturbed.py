@@ -31,7 +31,7 @@ def test_who_disturbs_a_window_makes_it_undecided(
         document = run_disturbed(tmp_path / f"recording-{attempt}", tmp_path / "log", real_host)
         if outcomes(document, "quiet") == {"passed"}:
             break
-    figures(*(f"{one['phase']}: {one['foreign_pct']} % foreign" for one in document["proofs"]))
+    figures(f"decided at run {attempt}", *map(render_foreign, document["proofs"]))
     assert outcomes(document, "quiet") == {"passed"}, reasons(document, "quiet")
     assert outcomes(document, "intruded") == outcomes(document, "moved") == {"undecided"}
     assert all(f"foreign task {INTRUDER} (" in one for one in reasons(document, "intruded"))
@@ -61,6 +61,11 @@ def intruder(host: RealHost) -> Iterator[None]:
         yield
     finally:
         host.run(f"kill {pid}; rm /tmp/{INTRUDER}")
+
+
+def render_foreign(proof: dict[str, Any]) -> str:
+    shares = ", ".join(f"{pct:.1f} % of pCPU {pcpu}" for pcpu, pct in proof["foreign_pct"].items())
+    return f"{proof['phase']}: others ran {shares}; the lab's own helpers {proof['helpers_pct']:.1f} %"
 
 
 def of_phase(document: dict[str, Any], phase: str) -> list[dict[str, Any]]:
