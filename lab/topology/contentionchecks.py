@@ -53,6 +53,7 @@ def check_contention(spec: TopologySpec, nodes: NodeTable) -> Iterator[Finding]:
             yield from checker.change(change, ("phases", index, "contention", place))
         for place, entry in enumerate(phase.schedule):
             yield from checker.schedule(phase, entry, ("phases", index, "schedule", place))
+        yield from checker.until(phase, ("phases", index, "until"))
         if sum(count_changes(phase, entry) for entry in phase.schedule) > MAX_CHANGES:
             message = f"makes more than {MAX_CHANGES} changes in one phase"
             yield Finding(("phases", index, "schedule"), message)
@@ -96,6 +97,13 @@ class _Checker:
         yield from self._pins(change.pinning, (*loc, "pinning"))
         if change.quota is not None:
             yield from self._folds_by_quota(change.nodes, (*loc, "quota"))
+
+    def until(self, phase: PhaseSpec, loc: Loc) -> Iterator[Finding]:
+        """A phase cannot end with a hog."""
+        for place, name in enumerate(phase.until):
+            if name in self._hogs:
+                message = f"hog {name!r} never ends by itself, so the phase would not end with it"
+                yield Finding((*loc, place), message, needs=(loc[:2], ("hogs", "*")))
 
     def schedule(self, phase: PhaseSpec, entry: ScheduleSpec, loc: Loc) -> Iterator[Finding]:
         """One entry of a schedule."""
