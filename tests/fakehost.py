@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 import xml.etree.ElementTree as ElementTree
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from math import ceil
 from pathlib import Path, PurePosixPath
 
 from fakeknob import FakeKernel
+from fakeload import FakeRun
 from fakeworld import MASK, STORE, STUBBORN, TICK_NS, FakeGuest, FakeLoad, FakeWorld
 
 from lab.adapters.ssh import failed_command
@@ -24,6 +26,9 @@ from lab.units import format_cpulist, parse_cpulist
 
 #: The process whose children a fake shell's commands are.
 SHELL_PID = "77"
+
+#: Real time without any virtual time after which nobody lets that pass.
+NOBODY_S = 0.5
 
 
 class FakeAgent:
@@ -410,7 +415,7 @@ class FakeGuestShell(FakeShell):
         if program == "pvspin":
             return self._spin(words)
         if program == "pvload":
-            return self.guest.runs.obey(words, self._now_ns)
+            return self._pvload(words)
         return super().obey(program, words, timeout_s)
 
     def _now_ns(self) -> int:
@@ -421,14 +426,37 @@ class FakeGuestShell(FakeShell):
         if not command.startswith("pvload wait "):
             return super().run(command, timeout_s=timeout_s, check=check)
         words = shlex.split(command)[1:]
-        deadline_ns = self.world.now_ns + round(float(words[-1]) * 1e9)
-        while True:
-            with self.world.gate(f"{self.name}: pvload"):
-                if self.guest.domain not in self.world.guests:
-                    raise GuestLost(f"{self.name}: ssh connection lost")
-                result = self.guest.runs.obey(words, self._now_ns)
-                if result.status != 1 or self.world.now_ns >= deadline_ns:
-                    return result
+        with self.world.gate(f"{self.name}: pvload"):
+            found = self.guest.runs.obey(words, self._now_ns)
+            run = self.guest.runs.runs.get(words[2])
+            deadline_ns = self._now_ns() + round(float(words[-1]) * 1e9)
+        if run is None or found.status != 1:
+            return found
+        self._watch_run(run, deadline_ns)
+        with self.world.gate(f"{self.name}: pvload"):
+            return self.guest.runs.obey(words, self._now_ns)
+
+    def _pvload(self, words: list[str]) -> CommandResult:
+        before = [one for one in self.guest.runs.runs.values() if one.end_ns]
+        result = self.guest.runs.obey(words, self._now_ns)
+        for one in self.guest.runs.runs.values():
+            if one.end_ns > self._now_ns() and one not in before:
+                self.world.at(one.end_ns - self._now_ns(), one.wait_noticed)
+        return result
+
+    def _watch_run(self, run: FakeRun, deadline_ns: int) -> None:
+        """Until a run ends, by virtual time; without the lock, which whoever lets time pass holds. When nobody lets
+        it pass any more, the deadline of whoever asked has come."""
+        seen_ns, since_s = self._now_ns(), time.monotonic()
+        while self._now_ns() < min(run.end_ns or deadline_ns, deadline_ns):
+            if self.guest.domain not in self.world.guests:
+                raise GuestLost(f"{self.name}: ssh connection lost")
+            if self._now_ns() != seen_ns:
+                seen_ns, since_s = self._now_ns(), time.monotonic()
+            elif time.monotonic() - since_s > NOBODY_S:
+                return
+            time.sleep(0.0005)
+        run.noticed = True
 
     def _refuses(self, place: str, value: str) -> str | None:
         if place != MASK:

@@ -4,6 +4,7 @@ program is not there. Times are of the guest's clock."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
@@ -13,6 +14,8 @@ from lab.run.ports import CommandResult
 PROGRAM = "fake"
 TERMINATED = 143
 S = 1_000_000_000
+#: Real time that somebody has to notice the end of a run.
+NOTICE_S = 2.0
 
 
 @dataclass
@@ -25,6 +28,14 @@ class FakeRun:
     begin_ns: int = 0
     end_ns: int = 0
     stopped: bool = False
+    noticed: bool = False
+
+    def wait_noticed(self) -> None:
+        """Hold virtual time at its end for whoever waits for that, in a thread of its own."""
+        deadline_s = time.monotonic() + NOTICE_S
+        while not self.noticed and time.monotonic() < deadline_s:
+            time.sleep(0.0005)
+        time.sleep(0.005)  # and for it to be told
 
     def status_text(self) -> bytes:
         return (
@@ -41,6 +52,10 @@ class FakeRuns:
     runs: dict[str, FakeRun] = field(default_factory=dict)
 
     def obey(self, words: list[str], now: Callable[[], int]) -> CommandResult:
+        if "&&" in words:
+            at = words.index("&&")
+            first, rest = self.obey(words[:at], now), self.obey(words[at + 2 :], now)
+            return CommandResult(first.status or rest.status, first.stdout + rest.stdout, rest.stderr)
         said = list(takewhile(lambda word: word != "--", words))
         options = dict(pairwise(said[1:]))
         directory = options["--dir"]

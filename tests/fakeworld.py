@@ -8,6 +8,7 @@ fail.
 
 from __future__ import annotations
 
+import threading
 import xml.etree.ElementTree as ElementTree
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from fairlock import FairLock
 from fakeload import FakeRuns
 
 from lab.errors import HostLost, LabFailure
@@ -201,7 +201,7 @@ class FakeWorld:
 
     def __init__(self, facts: HostFacts | None = None) -> None:
         self.facts = facts or make_facts()
-        self.lock = FairLock()
+        self.lock = threading.RLock()
         self.now_ns = HOST_CLOCK_NS
         self.files: dict[str, bytearray] = {}
         self.guests: dict[str, FakeGuest] = {}

@@ -16,7 +16,7 @@ from lab.plan.labplan import LoadPlan
 from lab.run.guestctl import (
     LoadRun,
     arm_run,
-    release_run,
+    release_runs,
     start_load,
     stop_load,
     stop_run,
@@ -29,7 +29,7 @@ from lab.run.ports import Shell
 #: What is kept of a run, as images/probe/pvload.c has it.
 OUTPUT_FILES = ("out", "status")
 #: Until a release has reached every guest: some times what it took to arm them all, within these bounds.
-_RELEASE_TIMES = 2.0
+_RELEASE_TIMES = 3.0
 _RELEASE_S = (0.3, 5.0)
 #: How often it is looked whether loads have ended.
 _LOOK_S = 0.1
@@ -122,17 +122,17 @@ class GuestLoads:
         host_t0_ns = watch.mark("load-release")
         at_ns = host_t0_ns + round(ahead_s * 1e9)
         due_s = watch.now_s() + ahead_s
-        guest_ns: dict[tuple[str, str], int] = {}
+        guest_ns: dict[str, int] = {}
 
-        def release(shell: Shell, run: LoadRun) -> None:
-            at = guest_time(offsets, run.load.node, at_ns)
-            guest_ns[_key(run.load)] = release_run(shell, run, at)
+        def release(node: str) -> None:
+            runs = [run for run in armed.runs if run.load.node == node]
+            guest_ns[node] = release_runs(self._lab.shells[node], runs, guest_time(offsets, node, at_ns))
 
-        self._on_nodes(armed.runs, lambda run: run.load.node, release)
+        self._lab.everywhere(list(dict.fromkeys(run.load.node for run in armed.runs)), release)
         host_t1_ns = watch.mark("load-released")
         watch.sleep(max(0.0, due_s - watch.now_s()))
         for run in armed.runs:
-            now = guest_ns[_key(run.load)]
+            now = guest_ns[run.load.node]
             self._lab.journal.add(
                 at_ns,
                 "load-start",

@@ -76,6 +76,16 @@ def test_all_guests_begin_at_one_moment_of_the_hosts_clock(tmp_path: Path) -> No
     assert abs(asked[0] - measured.load_results[0].begin_ns) < 5_000_000
 
 
+def test_two_loads_of_a_guest_begin_together(tmp_path: Path) -> None:
+    text = (
+        "load: [{name: one, kind: fake}, {name: two, kind: fake}]\n"
+        "phases: [{name: both, start: [one, two], until: [one, two], settle: 200ms, duration: 60s}]\n"
+    )
+    found = run(tmp_path, text)[1].load_results
+    begins = [one.begin_ns for one in found]
+    assert len(found) == 4 and max(begins) - min(begins) < 5_000_000
+
+
 def test_other_loads_start_before_the_phase_settles(tmp_path: Path) -> None:
     events = Recording(run(tmp_path, UNTIL)[0].recording).events()
     first = next(one for one in events if one.kind == "phase")
