@@ -433,8 +433,9 @@ class FakeGuestShell(FakeShell):
         if run is None or found.status != 1:
             return found
         self._watch_run(run, deadline_ns)
-        with self.world.gate(f"{self.name}: pvload"):
-            return self.guest.runs.obey(words, self._now_ns)
+        result = self.guest.runs.obey(words, self._now_ns)  # whoever has the lock waits for `noticed`
+        run.noticed = True
+        return result
 
     def _pvload(self, words: list[str]) -> CommandResult:
         before = [one for one in self.guest.runs.runs.values() if one.end_ns]
@@ -456,7 +457,6 @@ class FakeGuestShell(FakeShell):
             elif time.monotonic() - since_s > NOBODY_S:
                 return
             time.sleep(0.0005)
-        run.noticed = True
 
     def _refuses(self, place: str, value: str) -> str | None:
         if place != MASK:

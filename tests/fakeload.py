@@ -35,7 +35,7 @@ class FakeRun:
         deadline_s = time.monotonic() + NOTICE_S
         while not self.noticed and time.monotonic() < deadline_s:
             time.sleep(0.0005)
-        time.sleep(0.005)  # and for it to be told
+        time.sleep(0.02)  # and for it to be told
 
     def status_text(self) -> bytes:
         return (
