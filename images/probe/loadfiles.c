@@ -11,6 +11,8 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "pidfile.h"
+
 #define PROCESS_NAME "pvload"
 /* From the last SIGKILL until the supervisor has written down what came of it. */
 #define PATIENCE_MS 10000
@@ -32,33 +34,9 @@ void load_files_name(struct load_files *files, const char *directory)
 	name_file(files->status_new, directory, ".status");
 }
 
-static bool is_supervisor(pid_t pid)
-{
-	char path[64], name[32] = "";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (fgets(name, sizeof(name), file))
-		name[strcspn(name, "\n")] = '\0';
-	fclose(file);
-	return strcmp(name, PROCESS_NAME) == 0;
-}
-
-/* The running supervisor, or 0. A number that another process got meanwhile is not it. */
 static pid_t supervisor_pid(const struct load_files *files)
 {
-	FILE *file = fopen(files->pid, "re");
-	int pid = 0;
-
-	if (!file)
-		return 0;
-	if (fscanf(file, "%d", &pid) != 1)
-		pid = 0;
-	fclose(file);
-	return pid > 0 && is_supervisor(pid) ? pid : 0;
+	return pidfile_running(files->pid, PROCESS_NAME);
 }
 
 static bool has_ended(const struct load_files *files)

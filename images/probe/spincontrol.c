@@ -13,38 +13,16 @@
 #include <unistd.h>
 
 #include "monotonic.h"
+#include "pidfile.h"
 #include "spin.h"
 
 #define STOP_WAIT_MS 5000
 #define GROUP_TRIES 100
 #define ENTRIES_MAX 256
 
-static bool is_pvspin(pid_t pid)
-{
-	char path[64], name[32] = "";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (fgets(name, sizeof(name), file))
-		name[strcspn(name, "\n")] = '\0';
-	fclose(file);
-	return strcmp(name, SPIN_PROCESS_NAME) == 0;
-}
-
 pid_t spin_pid(const struct request *request)
 {
-	FILE *file = fopen(path_of(request, "", ".pid"), "re");
-	int pid = 0;
-
-	if (!file)
-		return 0;
-	if (fscanf(file, "%d", &pid) != 1)
-		pid = 0;
-	fclose(file);
-	return pid > 0 && is_pvspin(pid) ? pid : 0;
+	return pidfile_running(path_of(request, "", ".pid"), SPIN_PROCESS_NAME);
 }
 
 /* A group can be removed when its last process is gone for good, which may take a moment after its end. */
