@@ -8,14 +8,14 @@ about itself is not asked. What happened between two readings is not known: the 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from typing import Any, Protocol
+from typing import Any
 
-from lab.measure.happened import EventLike
+from lab.measure.happened import ClockNear, EventLike, PhaseLike
 from lab.measure.series import Series
-from lab.measure.windows import ClockMatch, Folding
+from lab.measure.windows import Folding
 from lab.units import parse_cpulist
 
 #: A vCPU that runs less than this part of the time is empty: a tick, a timer and a kernel thread are left of it.
@@ -27,17 +27,6 @@ AT_ONCE_NS = 100_000_000
 FOR_GOOD_NS = 2_000_000_000
 #: Readings further apart than this many intervals cannot say when anything happened in between.
 GAP_INTERVALS = 5
-
-
-class PhaseLike(Protocol):
-    """A measured window on the host's clock."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def start_ns(self) -> int: ...
-    @property
-    def end_ns(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -52,10 +41,6 @@ class FoldAct:
     vcpus: tuple[int, ...]
     begin_ns: int
     error_ns: int
-
-
-#: The clock of a node around a time of the host's clock; None where it is not known, or has none (the host).
-ClockNear = Callable[[str, int], ClockMatch | None]
 
 
 def fold_acts(events: Iterable[EventLike], clock_near: ClockNear) -> tuple[FoldAct, ...]:

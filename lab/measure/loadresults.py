@@ -6,11 +6,10 @@ Only loads with a command have runs; the work of spin is counted by the probe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from lab.measure.happened import EventLike
+from lab.measure.happened import ClockNear, EventLike, PhaseLike
 from lab.measure.loadparsers import OutputError, read_metric
 from lab.measure.loadruns import LoadOutput, RunStatus, RunStatusError, parse_status
 from lab.measure.windows import ClockMatch, LoadResult
@@ -28,21 +27,6 @@ PART_PCT = 5.0
 _TERMINATED = 143
 
 
-class Window(Protocol):
-    """A phase's measured window, on the host's clock."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def start_ns(self) -> int: ...
-    @property
-    def end_ns(self) -> int: ...
-
-
-#: The clock of a node around a moment of the host's clock; None where it is not known.
-ClockNear = Callable[[str, int], ClockMatch | None]
-
-
 @dataclass(frozen=True)
 class _Run:
     """A run as the events have it: when it was to begin, and when it was over at the latest."""
@@ -57,7 +41,7 @@ def load_results(
     loads: Sequence[LoadPlan],
     events: Sequence[EventLike],
     outputs: Mapping[str, Sequence[LoadOutput]],
-    phases: Sequence[Window],
+    phases: Sequence[PhaseLike],
     clock_near: ClockNear,
 ) -> tuple[LoadResult, ...]:
     """Every run of a load with a command, in the order in which they were started; `outputs` are by node."""
@@ -88,7 +72,7 @@ def _runs(loads: Sequence[LoadPlan], events: Sequence[EventLike]) -> Iterator[_R
 
 
 def _result(
-    run: _Run, output: LoadOutput | None, phases: Sequence[Window], clock_near: ClockNear
+    run: _Run, output: LoadOutput | None, phases: Sequence[PhaseLike], clock_near: ClockNear
 ) -> LoadResult:
     load = run.load
     if output is None:
@@ -139,7 +123,7 @@ def _loss(load: LoadPlan, status: RunStatus) -> Iterator[str]:
 
 
 def _place(
-    run: _Run, begin_ns: int, end_ns: int, phases: Sequence[Window], doubts: Sequence[str]
+    run: _Run, begin_ns: int, end_ns: int, phases: Sequence[PhaseLike], doubts: Sequence[str]
 ) -> LoadResult:
     """The result in the phase whose window has most of it; of one in no window, in that whose window came next."""
     shared = {phase.name: min(end_ns, phase.end_ns) - max(begin_ns, phase.start_ns) for phase in phases}
