@@ -233,6 +233,15 @@ class Boot:
         }
         self._run_following(following, {_render_wish(one) for one in wanted.values()})
 
+    def revive(self, names: Iterable[str]) -> None:
+        """Start guests that died once more with what they ran; return when their probes have spoken. Raises as
+        `run_anew`."""
+        started = self._monotonic()
+        following = {name: self._guests[name].of_next_boot({}) for name in names}
+        self._end(following)
+        self._boot(list(following))
+        self._narrator.say(f"{', '.join(following)} up again in {self._monotonic() - started:.1f} s")
+
     def kernel(self, name: str) -> str:
         """The name of the kernel that guest `name` was last started with."""
         return self._guests[name].kernel or self._plan.node(name).kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -80,6 +80,10 @@ class Lab:
         if changes:
             self._restart(changes, lambda: self.boot.run_wished(changes))
         return tuple(changes)
+
+    def revive(self, names: Sequence[str]) -> None:
+        """Start guests that died once more. Raises as `start_anew`."""
+        self._restart(names, lambda: self.boot.revive(names))
 
     def _restart(self, names: Iterable[str], restart: Callable[[], None]) -> None:
         for name in names:

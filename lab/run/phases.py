@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from lab.errors import LabFailure, Lost
+from lab.errors import GuestLost, LabFailure, Lost
 from lab.plan.labplan import HOST_SCOPE, ChangePlan, KnobSetting, PhasePlan
 from lab.recording import KvmStats
 from lab.run.anew import CommandLines
@@ -22,6 +22,8 @@ from lab.run.schedule import Schedule
 from lab.run.watch import DELIVERY_S
 from lab.units import format_seconds
 
+#: How often an arm's phases are begun in one repeat before a lost guest ends the run.
+ARM_ATTEMPTS = 3
 #: The probe on the host notices a guest's end at once; its word has to come from there.
 _NEWS_S = 2.0
 
@@ -68,12 +70,41 @@ class PhaseRunner:
         self._lab.shells.open_all()
         self.set_knobs(self._lab.plan.knobs)
         self._clean = self.clean_point()
-        for phase in self._lab.plan.phases:
-            self.run(phase)
+        for phases in _together(self._lab.plan.phases):
+            self._run_together(phases)
         self._governors.release(())
         self._lab.watch.sleep(DELIVERY_S)
         self._hogs.end_all()
         self._loads.end_all_commands()
+
+    def _run_together(self, phases: Sequence[PhasePlan]) -> None:
+        """Phases of which none counts without the others: all of them again if a guest is lost where they begin
+        afresh. A run with arms is long, and what it has measured is not lost with a guest."""
+        for attempt in range(1, ARM_ATTEMPTS):
+            try:
+                for phase in phases:
+                    self.run(phase)
+                return
+            except GuestLost as error:
+                if not phases[0].fresh:
+                    raise
+                self._revive_guests(error, phases[0], attempt)
+        for phase in phases:
+            self.run(phase)
+
+    def _revive_guests(self, error: GuestLost, phase: PhasePlan, attempt: int) -> None:
+        """Start guests again that are dead. Raises `error` where none is: it may be anything then."""
+        with suppress(GuestLost):
+            self._lab.watch.sleep(_NEWS_S)
+        dead = self._lab.watch.dead()
+        if not dead:
+            raise error
+        reason = error.message.splitlines()[0]
+        self._narrator.say(f"{reason}: repeat {phase.repeat} of arm {phase.arm} again")
+        what = f"repeat {phase.repeat} of arm {phase.arm}"
+        self._lab.journal.add(0, "retry", what=what, reason=reason, attempt=attempt)
+        self._lab.revive(dead)
+        self._loads.nodes_started_anew(dead)
 
     def run(self, phase: PhasePlan) -> None:
         """One phase, its measured window written down as an event."""
@@ -218,3 +249,13 @@ class PhaseRunner:
         except LabFailure:
             self._lab.watch.sleep(_NEWS_S)
             raise
+
+
+def _together(phases: Sequence[PhasePlan]) -> list[list[PhasePlan]]:
+    """The phases in groups, each of which begins where one is fresh."""
+    groups: list[list[PhasePlan]] = []
+    for phase in phases:
+        if phase.fresh or not groups:
+            groups.append([])
+        groups[-1].append(phase)
+    return groups

@@ -76,6 +76,10 @@ class Watch:
         """Why the guest is dead; None while it lives."""
         return self._dead.get(name)
 
+    def dead(self) -> tuple[str, ...]:
+        """The guests that are dead."""
+        return tuple(self._dead)
+
     def now_s(self) -> float:
         """Seconds, by the clock that `sleep` goes by."""
         return self._monotonic()

@@ -234,25 +234,43 @@ def mark_phases(bench: Bench, world: LosingWorld) -> None:
     bench.host.start_agent = start  # type: ignore[method-assign]
 
 
-def test_a_guest_lost_in_a_later_arm_makes_another_run_that_is_whole(tmp_path: Path) -> None:
-    world = LosingWorld.of("two.folded.1")
+def test_a_guest_lost_in_a_later_arm_is_started_again_and_only_that_arm_is_repeated(tmp_path: Path) -> None:
+    world = LosingWorld.of("two.folded.1", times=2)
     bench = ArmBench(tmp_path, world)
     mark_phases(bench, world)
     bench.run()
     retries = [event.data for event in bench.events() if event.kind == "retry"]
-    assert [one["what"] for one in retries] == ["run"]
+    assert [(one["what"], one["attempt"]) for one in retries] == [
+        ("repeat 1 of arm folded", 1),
+        ("repeat 1 of arm folded", 2),
+    ]
+    assert all(" died" in one["reason"] for one in retries)
     measured = [event.data["phase"] for event in bench.events() if event.kind == "phase"]
-    assert measured == [phase.name for phase in bench.phases()]
-    lost = [event for event in Recording(bench.recording / "lost/1").events() if event.kind == "phase"]
-    assert 0 < len(lost) < len(measured)
+    again = measured.index("one.folded.1")
+    assert measured[again : again + 4] == ["one.folded.1"] * 3 + ["two.folded.1"]
+    assert list(dict.fromkeys(measured)) == [phase.name for phase in bench.phases()]
+    assert not (bench.recording / "lost").exists()
     assert_nothing_is_left(bench)
 
 
-def test_a_guest_lost_in_every_run_is_the_end(tmp_path: Path) -> None:
-    world = LosingWorld.of("one.flat.2", times=9)
+def test_what_is_measured_after_a_loss_is_what_it_would_have_been(tmp_path: Path) -> None:
+    world = LosingWorld.of("two.base.1")
     bench = ArmBench(tmp_path, world)
     mark_phases(bench, world)
-    with pytest.raises(GuestLost, match="guest1 died"):
+    bench.run()
+    windows = {(one.phase, one.node, one.vcpu): one for one in bench.measured().vcpus}
+    for phase in bench.phases():
+        expected = 50 if phase.template == "two" and phase.arm != "folded" else 0
+        for node in ("guest1", "guest2"):
+            seen = windows[phase.name, node, 0]
+            assert (round(seen.guest_steal_pct or 0), round(seen.host_steal_pct or 0)) == (expected, expected)
+
+
+def test_a_guest_lost_in_every_run_is_the_end(tmp_path: Path) -> None:
+    world = LosingWorld.of("one.flat.2", times=99)
+    bench = ArmBench(tmp_path, world)
+    mark_phases(bench, world)
+    with pytest.raises(GuestLost, match="died"):
         bench.run()
     assert_nothing_is_left(bench)
 
