@@ -15,7 +15,9 @@ from lab.errors import HostError
 from lab.plan.decide import plan_lab
 from lab.plan.domainxml import GuestPaths, render_domain_xml, render_guest_cmdline, render_network_xml
 from lab.plan.labplan import LabPlan
+from lab.topology.decode import read_topology
 
+SHIPPED = sorted((Path(__file__).parents[3] / "topologies").glob("*.yaml"))
 SCHEMAS = Path("/usr/share/libvirt/schemas")
 PATHS = GuestPaths("/c/vmlinux", "/c/initrd", "/c/root.erofs", "/s/g.log", "/s/g.sock", "quiet lab.name=g")
 NAMESPACE = "{https://paravirt-lab.invalid/1}"
@@ -48,6 +50,20 @@ def domain(made: LabPlan, paths: GuestPaths = PATHS) -> etree._Element:
 @pytest.mark.parametrize("lab", LABS.values(), ids=LABS)
 def test_domains_are_valid(lab: str) -> None:
     domain(plan(lab))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_domains_of_shipped_topologies_are_valid(path: Path) -> None:
+    asked = read_topology(path)
+    made = plan_lab(asked, facts(), "unit0", catalogue(asked))
+    for node in made.nodes:
+        schema("domain").assertValid(etree.fromstring(render_domain_xml(made, node, PATHS)))
+
+
+def test_threads_of_a_core_are_seen_as_such() -> None:
+    siblings, alone = (domain(plan(LABS[name])) for name in ("numa", "lists"))
+    assert siblings.find("cpu/feature[@name='topoext']").get("policy") == "require"
+    assert alone.find("cpu/feature") is None
 
 
 def test_an_emulated_host_gets_what_saves_it_time() -> None:
