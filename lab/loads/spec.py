@@ -62,7 +62,7 @@ class MetricSpec(_Spec):
     )
     doc: str = Field("", description="what it is")
     pattern: str | None = Field(
-        None, description="regular expression, ^ and $ at lines; its one group is the number"
+        None, description="regular expression, ^ and $ at whole lines; its one group is the number"
     )
     take: Take = Field("only", description="which of several matches; only: there must be one")
     parser: ParserName | None = Field(None, description="a parser of the lab's instead of a pattern")

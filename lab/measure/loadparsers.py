@@ -123,7 +123,11 @@ _TAKES: Mapping[str, Callable[[Sequence[float]], float]] = {
 
 
 def read_metric(metric: LoadMetricPlan, text: str) -> float:
-    """The figure of `metric` in a load's output. Raises OutputError where it is not there, or not once."""
+    """The figure of `metric` in a load's output. Raises OutputError where it is not there, or not once.
+
+    A last line that does not end may have been cut short, so it does not count.
+    """
+    text = text[: text.rfind("\n") + 1]
     number = _by_pattern(metric, text) if metric.parser is None else _by_parser(metric, text)
     if metric.amount is not None and number == 0:
         raise OutputError("0, of which no rate can be made")
