@@ -9,6 +9,8 @@ import pytest
 from run.bench import Bench
 
 from lab.errors import InputError, LabFailure, UndecidedError
+from lab.judge.evidence import Evidence
+from lab.judge.metrics import collect_metrics
 from lab.measure.derive import measure_recording
 from lab.measure.windows import LoadResult, Measurements
 from lab.recording import Recording
@@ -194,3 +196,20 @@ def test_a_lab_driven_by_hand_measures_until_loads_end(tmp_path: Path) -> None:
             session.measure("second", seconds=60, until=["wrok"])
         with pytest.raises(UndecidedError, match="work reported no time"):
             phase.reported("work", "time")
+
+
+def test_arms_compare_what_loads_report(tmp_path: Path) -> None:
+    text = (
+        "load: [{name: work, kind: fake, parameters: {seconds: 6}}]\n"
+        "phases: [{name: all, start: [work], until: [work], settle: 200ms, duration: 60s}]\n"
+        "arms: [{name: base}, {name: other, set: [{nodes: guest1, knob: avoid_cpus, value: '1'}]}]\n"
+        "repeats: {count: 2, warmup: 0, baseline: base}\n"
+    )
+    bench, measured = run(tmp_path, text)
+    plan = Recording(bench.recording).plan()
+    values = [one for one in collect_metrics(Evidence(plan, measured)) if one.metric == "work.took"]
+    assert [(one.phase, one.value, one.unit, one.doubts) for one in values] == [
+        (phase.name, 6.0, "s", ()) for phase in plan.phases
+    ]
+    assert len(values) == 4
+    assert [one.number for one in Recording(bench.recording).load_outputs("guest1")] == [0, 1, 2, 3]
