@@ -73,7 +73,8 @@ def open_recording(lab: Lab, topology_text: str, directory: Path) -> Iterator[Re
             yield writer
         except BaseException as error:
             _fetch_what_is_left(lab, writer)
-            if not isinstance(error, Lost):  # guests that may be gone would be waited for
+            # Guests that may be gone would be waited for, and who interrupts does not want to wait at all.
+            if isinstance(error, LabError) and not isinstance(error, Lost):
                 fetch_unfinished(lab, writer.load_path)
             raise
         else:
