@@ -4,19 +4,55 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from e2e_lab import ROOT, Done, call, run_until_decided
 
 QUICKSTART = ROOT / "topologies/quickstart.yaml"
+#: What takes 40 s at most, and what takes longer.
+SHORT = ("neighbour", "steal-pair", "three-on-one", "weights")
+LONG = (
+    "arithmetic",
+    "hackbench-groups",
+    "lock-holder",
+    "nohz-full",
+    "pinned",
+    "smt-siblings",
+    "uneven-numa",
+    "wakeup-latency",
+)
+#: What other files run, since they look at more than verdicts. No need to take minutes twice.
+ELSEWHERE = {
+    "aa": "test_arms.py",
+    "fold-compare": "test_fold_compare.py",
+    "governor": "test_governor_user.py",
+    "hog-duty": "test_contention.py",
+    "live-changes": "test_contention.py",
+    "matrix-small": "test_arms.py",
+    "overcommit": "test_contention.py",
+    "planted": "test_arms.py",
+    "quickstart": "conftest.py",
+    "square-wave": "test_contention.py",
+}
+
+
+def test_every_shipped_topology_is_run() -> None:
+    shipped = sorted(path.stem for path in (ROOT / "topologies").glob("*.yaml"))
+    assert sorted((*SHORT, *LONG, *ELSEWHERE)) == shipped
+
+
+@pytest.mark.parametrize(("name", "file"), ELSEWHERE.items())
+def test_what_is_run_elsewhere_is_named_there(name: str, file: str) -> None:
+    assert re.search(rf'["/]{name}(\.yaml)?"', (Path(__file__).parent / file).read_text())
 
 
 def verdicts(document: str) -> list[tuple[str, str, str]]:
     return [(one["expectation"], one["subject"], one["outcome"]) for one in json.loads(document)["verdicts"]]
 
 
-@pytest.mark.parametrize("name", ["steal-pair", "three-on-one", "weights"])
+@pytest.mark.parametrize("name", [*SHORT, *(pytest.param(name, marks=pytest.mark.long) for name in LONG)])
 def test_runs_and_passes(name: str, tmp_path: Path) -> None:
     done, recording = run_until_decided(ROOT / f"topologies/{name}.yaml", tmp_path, "--json")
     assert done.status == 0, done.out + done.err
