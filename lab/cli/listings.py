@@ -22,7 +22,7 @@ def print_listed(desk: Desk, things: Sequence[Listed], as_json: bool) -> None:
 def _line(thing: Listed) -> str:
     size_mib = thing.size_bytes / 2**20
     used = f"used {render_age(thing.age_s)} ago"
-    return f"{thing.kind:<12} {thing.title:<24} {size_mib:>6.0f} MiB  {used:<16} {thing.path}"
+    return f"{thing.kind:<17} {thing.title:<24} {size_mib:>6.0f} MiB  {used:<16} {thing.path}"
 
 
 def _document(thing: Listed) -> dict[str, Any]:
