@@ -158,10 +158,15 @@ def test_kernels_and_images_are_listed_by_what_they_are(cache: Cache):
 
     cache.ensure("kernel", {"k": 1}, build("about.json", '{"release": "6.12.1"}'))
     cache.ensure("toolbox", {"t": 1}, build("version", "11.1.3\n"))
-    cache.ensure("guest-image", {"g": 1}, build("root.erofs", ""))
+    for kind in ("guest-loads-image", "guest-image"):
+        cache.ensure(kind, {"g": 1}, build("root.erofs", ""))
     assert [(item.kind, item.title) for item in list_kernels(cache)] == [("kernel", "6.12.1")]
     images = [(item.kind, item.title) for item in list_images(cache)]
-    assert images == [("guest-image", "guest-image"), ("toolbox", "QEMU 11.1.3")]
+    assert images == [
+        ("guest-image", "guest-image"),
+        ("guest-loads-image", "guest-loads-image"),
+        ("toolbox", "QEMU 11.1.3"),
+    ]
 
 
 json_values = st.recursive(
