@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from pathlib import Path
 
+import pytest
+import yaml
 from setup_machine import ROOT
 
 from lab.errors import ExitCode
@@ -28,6 +31,36 @@ def test_its_topology_is_one():
     topology = decode_topology(code(section("A topology")), ROOT / "README.md")
     assert [node.name for node in topology.nodes] == ["guest1", "guest2"]
     assert [phase.name for phase in topology.phases] == ["contended", "folded"]
+
+
+#: What the pieces that README shows are pieces of.
+AROUND = """\
+version: 1
+name: around
+kernels: {plain: {source: {debian: "6.12"}}, mine: {source: {debian: "6.12"}, patches: [paravirt-cpus]}}
+defaults: {node: {kernel: plain}}
+nodes: [{name: guest, count: 2, vcpus: 2}]
+load: [{name: busy, tasks: 2}]
+phases: [{name: contended, start: [busy], duration: 10s}]
+"""
+
+
+@pytest.mark.parametrize("title", ["Contention", "Loads", "Comparing", "Knobs"])
+def test_its_pieces_of_topologies_are_some(title):
+    pieces = [piece for piece in map(yaml.safe_load, yaml_blocks(section(title))) if piece]
+    assert pieces
+    for piece in pieces:
+        whole = {**yaml.safe_load(AROUND), **piece}
+        if "load" in piece:
+            whole["load"] = [*yaml.safe_load(AROUND)["load"], *piece["load"]]
+        whole.pop("knob_files", None)  # there is none
+        decode_topology(yaml.safe_dump(whole, sort_keys=False), ROOT / "topologies/of-readme.yaml")
+
+
+def yaml_blocks(text: str) -> list[str]:
+    """Indented blocks that begin with a key."""
+    blocks = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
+    return [code(block) for block in blocks if re.match(r"    [a-z_]+:", block)]
 
 
 def test_its_python_is_python():
