@@ -15,6 +15,7 @@ from lab.measure.derive import measure_recording
 from lab.measure.windows import LoadResult, Measurements
 from lab.recording import Recording
 from lab.run.events import Journal
+from lab.run.guestctl import start_by_hand, stop_by_hand
 from lab.run.interactive import open_session
 from lab.run.lab import open_lab
 
@@ -213,3 +214,14 @@ def test_arms_compare_what_loads_report(tmp_path: Path) -> None:
     ]
     assert len(values) == 4
     assert [one.number for one in Recording(bench.recording).load_outputs("guest1")] == [0, 1, 2, 3]
+
+
+def test_by_hand_a_load_starts_where_it_does_not_run_and_tells_what_it_wrote(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, text=HEAD + "load: [{name: work, kind: fake, parameters: {seconds: 6}}]\n")
+    with open_lab(bench.host, bench.plan(), bench.around, Journal()) as lab:
+        shell, load = lab.shells["guest1"], lab.plan.loads[0]
+        start_by_hand(shell, load)
+        with pytest.raises(InputError, match="load work runs already on guest1"):
+            start_by_hand(shell, load)
+        lab.watch.sleep(7)
+        assert stop_by_hand(shell, load) == "took 6\n"
