@@ -74,7 +74,9 @@ def compare(
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Compare recordings: phases of the same name, metric by metric, with error bars.
+    """Compare recordings, or the arms of one.
+
+    Phases of the same name, metric by metric, with error bars.
 
     \b
     lab compare before/ after/                two recordings, or two directories full of them

@@ -11,10 +11,22 @@ from lab.cli.desk import desk_of
 from lab.cli.parameters import JsonOption
 
 
+def _known(ctx: typer.Context, kind: str) -> str:
+    from lab.artifacts.images import image_kinds
+
+    kinds = image_kinds(desk_of(ctx).places.images_dir)
+    if kind not in kinds:
+        raise typer.BadParameter(f"{kind!r} is none of {', '.join(kinds)}")
+    return kind
+
+
 def build(
     ctx: typer.Context,
     kind: Annotated[
-        str, typer.Argument(help="guest, guest-loads (for loads that need more), or host (of the host VM).")
+        str,
+        typer.Argument(
+            help="guest, guest-loads (for loads that need more), or host (of the host VM).", callback=_known
+        ),
     ],
 ) -> None:
     """Build a root image."""

@@ -50,7 +50,8 @@ def test_vcpu_threads_are_sampled_and_death_is_noticed(
     assert time.monotonic_ns() - gone_ns < 500_000_000
     time.sleep(0.3)  # samples without it follow
     stream = host_probe.end()
-    watched = [sample for sample in stream.samples if sample.vcpus]
+    # In a sample at its very end, one of its threads may be gone before the other.
+    watched = [sample for sample in stream.samples if len(sample.vcpus) == 2]
     assert {vcpu.vcpu for sample in watched for vcpu in sample.vcpus} == {0, 1}
     first, last = watched[5].vcpus[0], watched[-1].vcpus[0]
     assert last.tid == first.tid
