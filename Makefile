@@ -11,7 +11,7 @@ help:
 	@echo 'make demo       set up, then run topologies/quickstart.yaml (KEEP=1: leave the host VM up; RECORD=DIR)'
 	@echo 'make test       set up, build kernels and images, then run all tests but the long ones'
 	@echo '                (ARGS=...: arguments of pytest instead of all tests)'
-	@echo 'make test-long  set up, build, then run the tests that take over a minute each (ARGS=...: more arguments)'
+	@echo 'make test-long  set up, build, then run the tests that take about a minute each (ARGS=...: more arguments)'
 	@echo 'make check      every test and linter that needs no VM'
 	@echo 'make clean      remove .venv and build droppings (CLEAN_CACHE=1: built kernels and images, too)'
 

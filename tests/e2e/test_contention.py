@@ -21,7 +21,7 @@ FIND_GROUPS = "find /sys/fs/cgroup -type d -name 'lab-*-hog-*'"
 @pytest.mark.parametrize(
     "name",
     [
-        "hog-duty",
+        pytest.param("hog-duty", marks=pytest.mark.long),
         pytest.param("overcommit", marks=pytest.mark.long),
         pytest.param("live-changes", marks=pytest.mark.long),
         pytest.param("square-wave", marks=pytest.mark.long),

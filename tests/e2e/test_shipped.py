@@ -11,15 +11,17 @@ import pytest
 from e2e_lab import ROOT, Done, call, run_until_decided
 
 QUICKSTART = ROOT / "topologies/quickstart.yaml"
-#: What takes 40 s at most, and what takes longer.
-SHORT = ("neighbour", "steal-pair", "three-on-one", "weights")
+#: What is run every time, and what is left to `make test-long`.
+SHORT = ("steal-pair", "weights")
 LONG = (
     "arithmetic",
     "hackbench-groups",
     "lock-holder",
+    "neighbour",
     "nohz-full",
     "pinned",
     "smt-siblings",
+    "three-on-one",
     "uneven-numa",
     "wakeup-latency",
 )

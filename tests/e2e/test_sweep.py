@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from e2e_lab import call
 
 from lab.run.sweepindex import open_index
@@ -18,6 +19,7 @@ def steal_pct(outcome: RunOutcome) -> float:
     return row.value
 
 
+@pytest.mark.long
 def test_a_sweep_over_the_number_of_guests(tmp_path: Path) -> None:
     first = call("sweep", SWEEP, "-o", tmp_path)
     assert first.status == 0, first.out + first.err
