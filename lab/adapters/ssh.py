@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,6 +65,7 @@ class SshShell:
 
     def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
         """Run a shell command to its end."""
+        deadline = time.monotonic() + timeout_s
         with self._translated(f"running `{command}`"):
             self._answer_within(timeout_s)
             result = self.connection.run(
@@ -71,6 +73,9 @@ class SshShell:
             )
         if result.exited == _NO_STATUS and not self.connection.is_connected:
             raise self._lost(f"{self.name}: ssh connection lost while running `{command}`")
+        if result.exited == _NO_STATUS and time.monotonic() >= deadline:
+            # invoke's timer closes the channel before it counts as run out: whoever is faster sees no time-out.
+            raise self._lost(f"{self.name}: running `{command}` did not end within {timeout_s} s")
         done = CommandResult(result.exited, result.stdout, result.stderr)
         if check and done.status != 0:
             raise failed_command(self.name, command, done)
