@@ -17,6 +17,7 @@ SHIPPED: Registry = shipped_registry()
 #: A value other than the usual one, by knob. nohz_full has its own test: it takes another kernel and a new start.
 VALUES = {
     "cpu_online": "0",
+    "guest.weight": "200",
     "isolated_cpus": "1",
     "kvm.halt_poll": "100000",
     "sched.base_slice": "5000000",
