@@ -12,6 +12,7 @@ from lab.errors import BootTimeout
 from lab.plan.folding import plan_fold_in
 from lab.plan.labplan import HOST_SCOPE, GovernPlan, KnobSetting, LabPlan
 from lab.run.boot import GuestFiles
+from lab.run.bynode import by_node
 from lab.run.govern import Governors, Tell
 from lab.run.knobs import KnobDriver
 from lab.run.lab import read_console_tail
@@ -84,20 +85,13 @@ def _take_back(knobs: KnobDriver, machines: Sequence[str], before: int) -> None:
 def _reach(knobs: KnobDriver, settings: Sequence[KnobSetting]) -> None:
     """Look at what will be written: connections are open then, which under contention takes seconds, and a kernel
     that has nothing to fold by is an error before anything is decided."""
-    by_node = _by_node(settings)
-    with ThreadPoolExecutor(max(1, len(by_node))) as pool:
-        list(pool.map(lambda node: knobs.read_all(by_node[node]), by_node))
+    of_node = by_node(settings, lambda one: one.node)
+    with ThreadPoolExecutor(max(1, len(of_node))) as pool:
+        list(pool.map(lambda node: knobs.read_all(of_node[node]), of_node))
 
 
 def _write(knobs: KnobDriver, settings: Sequence[KnobSetting]) -> None:
     """All machines at the same time, each one's in order. Returns when all have ended, also where one fails."""
-    by_node = _by_node(settings)
-    with knobs.writing() as writer, ThreadPoolExecutor(max(1, len(by_node))) as pool:
-        list(pool.map(lambda node: writer.write(by_node[node], lambda _done: None), by_node))
-
-
-def _by_node(settings: Sequence[KnobSetting]) -> dict[str, list[KnobSetting]]:
-    by_node: dict[str, list[KnobSetting]] = {}
-    for setting in settings:
-        by_node.setdefault(setting.node, []).append(setting)
-    return by_node
+    of_node = by_node(settings, lambda one: one.node)
+    with knobs.writing() as writer, ThreadPoolExecutor(max(1, len(of_node))) as pool:
+        list(pool.map(lambda node: writer.write(of_node[node], lambda _done: None), of_node))

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 from lab.errors import LabError, Lost
 from lab.plan.labplan import HOST_SCOPE, KnobSetting
+from lab.run.bynode import by_node
 from lab.run.knobevents import describe_change, describe_restored, describe_skipped
 from lab.run.knobrestore import Restored
 from lab.run.knobs import KnobChange, KnobSkipped
@@ -22,14 +23,12 @@ def write_settings(lab: Lab, settings: Sequence[KnobSetting]) -> tuple[KnobSetti
     """
     if not settings:
         return ()
-    by_node: dict[str, list[KnobSetting]] = {}
-    for setting in settings:
-        by_node.setdefault(setting.node, []).append(setting)
+    of_node = by_node(settings, lambda one: one.node)
     done: list[KnobChange | KnobSkipped] = []
     before_ns = lab.watch.mark("knobs")
     try:
         with lab.knobs.writing() as writer:
-            lab.everywhere(list(by_node), lambda node: writer.write(by_node[node], done.append))
+            lab.everywhere(list(of_node), lambda node: writer.write(of_node[node], done.append))
     except Lost:
         raise
     except LabError:

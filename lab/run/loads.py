@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from lab.errors import CommandFailed, LabError
 from lab.govern.seen import Seen
 from lab.plan.labplan import LoadPlan
+from lab.run.bynode import by_node
 from lab.run.guestctl import (
     LoadRun,
     arm_run,
@@ -205,16 +206,14 @@ class GuestLoads:
         self, items: Sequence[_Item], node_of: Callable[[_Item], str], work: Callable[[Shell, _Item], None]
     ) -> None:
         """`work` on each item's node: all nodes at the same time, each one's in order."""
-        by_node: dict[str, list[_Item]] = {}
-        for item in items:
-            by_node.setdefault(node_of(item), []).append(item)
+        of_node = by_node(items, node_of)
 
         def work_on(node: str) -> None:
-            for item in by_node[node]:
+            for item in of_node[node]:
                 work(self._lab.shells[node], item)
 
-        if by_node:
-            self._lab.everywhere(list(by_node), work_on)
+        if of_node:
+            self._lab.everywhere(list(of_node), work_on)
 
 
 def _key(load: LoadPlan) -> tuple[str, str]:
