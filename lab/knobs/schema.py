@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.knobs.spec import KnobFileSpec
+from lab.strictyaml.schema import file_schema
 
 #: A name, not an address: nothing is fetched from there.
 SCHEMA_ID = "urn:paravirt-lab:knobs:1"
@@ -13,9 +14,4 @@ SCHEMA_ID = "urn:paravirt-lab:knobs:1"
 
 def knob_file_schema() -> dict[str, Any]:
     """JSON schema (2020-12) of a file of knob definitions of version 1."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
-        **KnobFileSpec.model_json_schema(mode="validation"),
-        "title": "paravirt-lab knob definitions, version 1",
-    }
+    return file_schema(KnobFileSpec, SCHEMA_ID, "paravirt-lab knob definitions, version 1")

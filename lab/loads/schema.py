@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.loads.spec import LoadFileSpec
+from lab.strictyaml.schema import file_schema
 
 #: A name, not an address: nothing is fetched from there.
 SCHEMA_ID = "urn:paravirt-lab:loads:1"
@@ -13,9 +14,4 @@ SCHEMA_ID = "urn:paravirt-lab:loads:1"
 
 def load_file_schema() -> dict[str, Any]:
     """JSON schema (2020-12) of a file of load definitions of version 1."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
-        **LoadFileSpec.model_json_schema(mode="validation"),
-        "title": "paravirt-lab load definitions, version 1",
-    }
+    return file_schema(LoadFileSpec, SCHEMA_ID, "paravirt-lab load definitions, version 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.strictyaml.schema import file_schema
 from lab.sweep.spec import SweepFileSpec
 
 #: A name, not an address: nothing is fetched from there.
@@ -13,9 +14,4 @@ SCHEMA_ID = "urn:paravirt-lab:sweep:1"
 
 def sweep_file_schema() -> dict[str, Any]:
     """JSON schema (2020-12) of a sweep file of version 1."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
-        **SweepFileSpec.model_json_schema(mode="validation"),
-        "title": "paravirt-lab sweep, version 1",
-    }
+    return file_schema(SweepFileSpec, SCHEMA_ID, "paravirt-lab sweep, version 1")

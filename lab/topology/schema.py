@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from lab.strictyaml.schema import file_schema
 from lab.topology.spec import TopologySpec
 
 #: A name, not an address: nothing is fetched from there.
@@ -15,9 +16,4 @@ SCHEMA_ID = "urn:paravirt-lab:topology:1"
 
 def topology_schema(model: type[BaseModel] = TopologySpec) -> dict[str, Any]:
     """JSON schema (2020-12) of `model`, by default of a topology file of version 1."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
-        **model.model_json_schema(mode="validation"),
-        "title": "paravirt-lab topology, version 1",
-    }
+    return file_schema(model, SCHEMA_ID, "paravirt-lab topology, version 1")
