@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from lab.errors import InputError, KnobFileError, Problem
+from lab.errors import KnobFileError, Problem
 from lab.knobs.model import Registry
 from lab.knobs.registry import EMPTY, GENERIC, OWN, extend
 from lab.knobs.spec import NAME_RULES, KnobFileSpec
-from lab.strictyaml.decode import Format, decode, read_text
+from lab.strictyaml.decode import Format, decode
+from lab.strictyaml.definitions import DefinitionText, read_definitions
 from lab.strictyaml.findings import Finding
 
 KNOB_FORMAT = Format(
@@ -30,20 +30,9 @@ _SHIPPED = Path(__file__).parent / "data"
 _VOCABULARY = "vocabulary.yaml"
 
 
-@dataclass(frozen=True)
-class KnobText:
-    """A file of knob definitions; `path` names it in messages."""
-
-    path: Path
-    text: str
-
-
-def read_knob_texts(path: Path) -> tuple[KnobText, ...]:
+def read_knob_texts(path: Path) -> tuple[DefinitionText, ...]:
     """The file `path`, or every *.yaml in the directory `path`, by name. Raises InputError."""
-    paths = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-    if not paths:
-        raise InputError(f"knob directory {path} has no *.yaml file", "put a file of knob definitions there")
-    return tuple(KnobText(one, read_text(one, KNOB_FORMAT)) for one in paths)
+    return read_definitions(path, KNOB_FORMAT, "knob")
 
 
 @cache
@@ -56,7 +45,7 @@ def shipped_registry() -> Registry:
     return registry
 
 
-def add_knob_text(base: Registry, source: KnobText, *, shipped: bool = False) -> Registry:
+def add_knob_text(base: Registry, source: DefinitionText, *, shipped: bool = False) -> Registry:
     """`base` with what a file defines. Raises KnobFileError with all of the file's problems."""
     own = GENERIC if shipped else OWN
 
@@ -66,7 +55,7 @@ def add_knob_text(base: Registry, source: KnobText, *, shipped: bool = False) ->
     return extend(base, decode(source.text, source.path, KNOB_FORMAT, check), own)[0]
 
 
-def add_knob_texts(base: Registry, sources: Iterable[KnobText]) -> tuple[Registry, list[Problem]]:
+def add_knob_texts(base: Registry, sources: Iterable[DefinitionText]) -> tuple[Registry, list[Problem]]:
     """`base` with what all files define, and the problems of those that are left out for them."""
     problems: list[Problem] = []
     for source in sources:

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from lab.errors import InputError, LoadFileError, Problem
+from lab.errors import LoadFileError, Problem
 from lab.loads.command import RESERVED, Place, render_load
 from lab.loads.model import Catalogue, LoadKind, Metric, Parameter
 from lab.loads.spec import (
@@ -21,7 +20,8 @@ from lab.loads.spec import (
     ParameterSpec,
 )
 from lab.loads.values import load_values, wrong_value
-from lab.strictyaml.decode import Format, decode, read_text
+from lab.strictyaml.decode import Format, decode
+from lab.strictyaml.definitions import DefinitionText, read_definitions
 from lab.strictyaml.findings import Finding
 
 LOAD_FORMAT = Format(
@@ -39,20 +39,9 @@ _SHIPPED = Path(__file__).parent / "data"
 _ANYWHERE = Place("guest1", 2, 256, "10.0.0.2", "10.0.0.3", {})
 
 
-@dataclass(frozen=True)
-class LoadText:
-    """A file of load definitions; `path` names it in messages."""
-
-    path: Path
-    text: str
-
-
-def read_load_texts(path: Path) -> tuple[LoadText, ...]:
+def read_load_texts(path: Path) -> tuple[DefinitionText, ...]:
     """The file `path`, or every *.yaml in the directory `path`, by name. Raises InputError."""
-    paths = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-    if not paths:
-        raise InputError(f"load directory {path} has no *.yaml file", "put a file of load definitions there")
-    return tuple(LoadText(one, read_text(one, LOAD_FORMAT)) for one in paths)
+    return read_definitions(path, LOAD_FORMAT, "load")
 
 
 @cache
@@ -64,7 +53,7 @@ def shipped_loads() -> Catalogue:
     return kinds
 
 
-def add_load_text(base: Catalogue, source: LoadText) -> Catalogue:
+def add_load_text(base: Catalogue, source: DefinitionText) -> Catalogue:
     """`base` with what a file defines. Raises LoadFileError with all of the file's problems."""
 
     def check(spec: LoadFileSpec) -> list[Finding]:
@@ -76,7 +65,7 @@ def add_load_text(base: Catalogue, source: LoadText) -> Catalogue:
     return define_loads(base, decode(source.text, source.path, LOAD_FORMAT, check).loads)[0]
 
 
-def add_load_texts(base: Catalogue, sources: Iterable[LoadText]) -> tuple[Catalogue, list[Problem]]:
+def add_load_texts(base: Catalogue, sources: Iterable[DefinitionText]) -> tuple[Catalogue, list[Problem]]:
     """`base` with what all files define, and the problems of those that are left out for them."""
     problems: list[Problem] = []
     for source in sources:

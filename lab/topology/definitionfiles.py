@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from lab.errors import InputError
-from lab.knobs.load import KnobText
-from lab.loads.catalogue import LoadText
+from lab.strictyaml.definitions import DefinitionText
 from lab.strictyaml.yamltree import YamlSyntaxError, parse_document
 
-KnobTexts = tuple[KnobText, ...]
-LoadTexts = tuple[LoadText, ...]
+KnobTexts = tuple[DefinitionText, ...]
+LoadTexts = tuple[DefinitionText, ...]
 _Texts = TypeVar("_Texts")
 
 

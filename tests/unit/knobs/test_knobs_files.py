@@ -12,10 +12,11 @@ import yaml
 import lab.knobs
 from lab.errors import ExitCode, InputError, KnobFileError
 from lab.knobs.convert import canonical, conversion, fit, from_raw, to_raw
-from lab.knobs.load import KnobText, add_knob_text, add_knob_texts, read_knob_texts, shipped_registry
+from lab.knobs.load import add_knob_text, add_knob_texts, read_knob_texts, shipped_registry
 from lab.knobs.model import Registry
 from lab.knobs.registry import EMPTY, beyond, merge
 from lab.knobs.schema import knob_file_schema
+from lab.strictyaml.definitions import DefinitionText
 
 SHIPPED = shipped_registry()
 FILES = sorted((Path(lab.knobs.__file__).parent / "data").glob("*.yaml"))
@@ -23,7 +24,7 @@ SAMPLES = {"bool": ("0", "1"), "cpulist": ("", "1", "0-2"), "text": ("last",)}
 
 
 def add(text: str, base: Registry = SHIPPED) -> Registry:
-    return add_knob_text(base, KnobText(Path("my/knobs.yaml"), text))
+    return add_knob_text(base, DefinitionText(Path("my/knobs.yaml"), text))
 
 
 def problems(text: str, base: Registry = SHIPPED) -> list[str]:
@@ -287,8 +288,8 @@ def test_an_empty_file_says_what_it_needs() -> None:
 
 
 def test_a_broken_file_is_left_out_and_told() -> None:
-    good = KnobText(Path("good"), "version: 1\nknobs: {a: {type: text}}\n")
-    bad = KnobText(Path("bad"), "version: 2\n")
+    good = DefinitionText(Path("good"), "version: 1\nknobs: {a: {type: text}}\n")
+    bad = DefinitionText(Path("bad"), "version: 2\n")
     made, found = add_knob_texts(SHIPPED, [bad, good])
     assert "a" in made.knobs
     assert [problem.file for problem in found] == ["bad"]

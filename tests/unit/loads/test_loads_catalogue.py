@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from lab.errors import InputError, LoadFileError
-from lab.loads.catalogue import LoadText, add_load_text, add_load_texts, read_load_texts, shipped_loads
+from lab.loads.catalogue import add_load_text, add_load_texts, read_load_texts, shipped_loads
 from lab.loads.command import Place, render_load
 from lab.loads.model import LoadKind
 from lab.loads.schema import load_file_schema
 from lab.loads.text import render_load_explanation, render_load_list
 from lab.loads.values import load_values
 from lab.measure.loadparsers import PARSERS
+from lab.strictyaml.definitions import DefinitionText
 
 SHIPPED = shipped_loads()
 DATA = Path(__file__).parents[3] / "lab/loads/data"
@@ -40,7 +41,7 @@ loads:
 
 
 def add(text: str) -> LoadKind:
-    return add_load_text(SHIPPED, LoadText(Path("mine.yaml"), text))["mine"]
+    return add_load_text(SHIPPED, DefinitionText(Path("mine.yaml"), text))["mine"]
 
 
 def words(kind: LoadKind, **given: str | int | float | bool) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab.errors import Problem, TopologyError
-from lab.knobs.load import KnobText, shipped_registry
+from lab.knobs.load import shipped_registry
+from lab.strictyaml.definitions import DefinitionText
 from lab.topology.decode import decode_topology, read_topology
 from lab.topology.definitionfiles import files_of
 from lab.topology.model import Topology
@@ -104,8 +105,8 @@ def test_problems_of_both_files_are_told_together(tmp_path: Path) -> None:
 
 def test_a_file_redefines_a_knob_of_another_file() -> None:
     texts = {
-        "one": (KnobText(Path("one"), MINE),),
-        "two": (KnobText(Path("two"), "version: 1\nknobs:\n  mine:\n    type: bool\n"),),
+        "one": (DefinitionText(Path("one"), MINE),),
+        "two": (DefinitionText(Path("two"), "version: 1\nknobs:\n  mine:\n    type: bool\n"),),
     }
     with pytest.raises(TopologyError) as raised:
         decode_topology(HEAD + "knob_files: [one, two]\n", Path("t"), texts)
