@@ -96,18 +96,6 @@ def open_running_knobs(
         yield open_knobs(desk.records, desk.places.state_dir, lab.record, lab.plan, machines, owner)
 
 
-@contextmanager
-def open_guest(desk: Desk, lab: RunningLab, node: str) -> Iterator[Shell]:
-    """A shell in a guest of a lab that is up."""
-    lab.check_node(node)
-    with open_running_host(desk, lab) as host:
-        shell = lab.shell(host, node)
-        try:
-            yield shell
-        finally:
-            shell.close()
-
-
 def machine_command(desk: Desk, lab: RunningLab, node: str, command: str) -> list[str]:
     """The words that run a shell command on a node, or on the host, by OpenSSH: its output comes as it is made."""
     if node != HOST_SCOPE:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.plan.folding import fold_event
 from lab.plan.labplan import HOST_SCOPE
 from lab.run.knobrestore import Restored
 from lab.run.knobs import KnobChange, KnobSkipped
-from lab.units import format_cpulist
 
 
 def describe_change(change: KnobChange, before_ns: int, after_ns: int) -> dict[str, Any]:
@@ -25,10 +25,8 @@ def describe_change(change: KnobChange, before_ns: int, after_ns: int) -> dict[s
         "raw_old": change.raw_old,
         "raw_new": change.raw_new,
         **_clocks(setting.node, change.t0_ns, change.t1_ns, before_ns, after_ns),
+        **fold_event(setting),
     }
-    if setting.fold is not None:
-        data.update(fold=setting.fold, fold_node=setting.fold_node)
-        data["fold_vcpus"] = format_cpulist(setting.fold_vcpus)
     if setting.guest is not None:
         data["guest"] = setting.guest
     return data

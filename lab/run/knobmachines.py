@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lab.errors import GuestLost, KnobError
+from lab.errors import KnobError
 from lab.plan.labplan import HOST_SCOPE
 from lab.run.ports import Host, Shell
 from lab.run.pvknob import Admission, Answer, parse_answer, render_command
@@ -71,17 +71,6 @@ def machines_of(host: Host, remote_dir: str, shell: Callable[[str], Shell]) -> M
 def host_machine(host: Host, remote_dir: str) -> KnobMachine:
     """A lab's host. Its fence goes with the lab's directory there: then nothing of the lab may write any more."""
     return KnobMachine(HOST_SCOPE, host.shell, host.program("pvknob"), f"{remote_dir}/knobs.fence")
-
-
-def only_host(host: Host, remote_dir: str) -> Machines:
-    """The host alone, where the guests are gone."""
-
-    def find(name: str) -> KnobMachine:
-        if name != HOST_SCOPE:
-            raise GuestLost(f"guest {name} is gone")
-        return host_machine(host, remote_dir)
-
-    return find
 
 
 def guest_machine(name: str, shell: Shell) -> KnobMachine:
