@@ -136,6 +136,22 @@ class RealHost:
         return set(self.virsh("net-list --name").split())
 
 
+@contextmanager
+def lost_guests_decide_nothing(host: RealHost) -> Iterator[None]:
+    """What fails inside is the environment's where a guest that ran at the beginning is gone.
+
+    Raises UndecidedError then.
+    """
+    before = host.domains()
+    try:
+        yield
+    except AssertionError as error:
+        lost = before - host.domains()
+        if not lost:
+            raise
+        raise UndecidedError(f"guests were lost: {', '.join(sorted(lost))}: {error}") from error
+
+
 def run_until_decided(
     topology: Path, directory: Path, *options: str, env: dict[str, str] | None = None
 ) -> tuple[Done, Path]:
