@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from lab.measure.windows import (
     DISAGREEMENT_PREFIX,
@@ -18,6 +19,9 @@ from lab.measure.windows import (
 )
 from lab.plan.labplan import LabPlan
 from lab.plan.predicting import predictions, with_times
+
+if TYPE_CHECKING:  # as for lab.measure.windows
+    from lab.trace.summary import PhaseTrace, VcpuPreemptions
 
 
 def join_reasons(reasons: Iterable[str]) -> str:
@@ -50,6 +54,10 @@ class Evidence:
         self._load_results: defaultdict[str, list[LoadResult]] = defaultdict(list)
         for result in measurements.load_results:
             self._load_results[result.phase].append(result)
+        self._traces = {trace.phase: trace for trace in measurements.traces}
+        self._traced = {
+            (one.node, one.vcpu, trace.phase): one for trace in measurements.traces for one in trace.vcpus
+        }
         self._affinities = {(one.node, one.load, one.task): one.affinities for one in measurements.affinities}
 
     def planned_vcpus(self, node: str) -> tuple[int, ...]:
@@ -70,6 +78,14 @@ class Evidence:
     def vcpu(self, node: str, vcpu: int, phase: str) -> VcpuWindow | None:
         """The window of one vCPU; None where it was not seen."""
         return self._vcpus.get((node, vcpu, phase))
+
+    def trace(self, phase: str) -> PhaseTrace | None:
+        """What the traces of `phase` come to; None where it was not traced."""
+        return self._traces.get(phase)
+
+    def traced(self, node: str, vcpu: int, phase: str) -> VcpuPreemptions | None:
+        """What they say of one vCPU; None where it is not in them."""
+        return self._traced.get((node, vcpu, phase))
 
     def tasks(self, load: str, phase: str) -> tuple[TaskWindow, ...]:
         """The windows of all tasks of `load` in `phase`, in the order in which they were measured."""

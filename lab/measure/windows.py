@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # columns of numbers take longer to load than most commands take
+    from lab.trace.summary import PhaseTrace
 
 #: How a doubt begins that says no more than that guest and host differ too much: it makes whatever else is
 #: judged in the window UNDECIDED, but it is the very thing that an agreement expectation judges.
@@ -50,8 +55,9 @@ class VcpuWindow:
 
     `guest_steal_ns` is the growth of the steal column of /proc/stat in the guest, `host_delay_ns` the growth
     of the run-queue wait of the vCPU's thread on the host (schedstat), `host_run_ns` its run time there; they
-    are None where that side was not seen. Counters are deltas over the window. `doubts` as for PhaseWindow,
-    for this vCPU alone.
+    are None where that side was not seen. Counters are deltas over the window; `kvm` has those of KVM by libvirt's
+    names (directed_yield_attempted), empty where the host has none. `doubts` as for PhaseWindow, for this vCPU
+    alone.
     """
 
     node: str
@@ -67,6 +73,7 @@ class VcpuWindow:
     kvm_preemption_reported: int | None = None
     kvm_preemption_other: int | None = None
     doubts: tuple[str, ...] = ()
+    kvm: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def guest_steal_pct(self) -> float | None:
@@ -258,7 +265,8 @@ class ScheduleWindow:
 
 @dataclass(frozen=True)
 class Measurements:
-    """Everything derived from one recording. `retries` are texts of environment retries, for the report."""
+    """Everything derived from one recording. `retries` are texts of environment retries, for the report; `traces`
+    are of those phases that were traced."""
 
     phases: tuple[PhaseWindow, ...]
     vcpus: tuple[VcpuWindow, ...]
@@ -273,3 +281,4 @@ class Measurements:
     load_results: tuple[LoadResult, ...] = ()
     hogs: tuple[HogWindow, ...] = ()
     schedules: tuple[ScheduleWindow, ...] = ()
+    traces: tuple[PhaseTrace, ...] = ()
