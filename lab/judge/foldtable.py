@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lab.judge.evidence import Evidence
 from lab.judge.folds import Fold, FoldLoad, find_folds
-from lab.judge.layout import MISSING, Column, fit, heading, number, row, wrap
+from lab.judge.layout import MISSING, Column, Table, fit, number, wrap
 
 #: The widest line: what is left of 78 columns when a mail quotes it once.
 FOLD_WIDTH = 75
@@ -27,12 +27,17 @@ def render_fold_table(evidence: Evidence) -> str:
     folds = find_folds(evidence)
     if not folds:
         return ""
-    columns = _columns(folds)
-    rows = [row(cells, columns) for fold in folds for cells in _cells(fold, evidence)]
+    table = fold_table(evidence)
     doubts = [f"{fold.phase}: {doubt}" for fold in folds for doubt in _doubts(fold)]
-    lines = ["Folding", _groups(columns), heading(columns), *rows]
+    lines = ["Folding", _groups(table.columns), *table.lines()]
     lines += [line for text in dict.fromkeys(doubts) for line in wrap(f"! {text}", 2, 4)]
     return "\n".join([*lines, "", *wrap(_LEGEND)]) + "\n"
+
+
+def fold_table(evidence: Evidence) -> Table:
+    """All folds; without rows where nothing was folded."""
+    folds = find_folds(evidence)
+    return Table(_columns(folds), [cells for fold in folds for cells in _cells(fold, evidence)])
 
 
 def _columns(folds: Sequence[Fold]) -> list[Column]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lab.judge.evidence import Evidence
 from lab.judge.governor import changes, decisions_of, steps
-from lab.judge.layout import MISSING, Column, fit, heading, row
+from lab.judge.layout import MISSING, Column, Table, fit
 from lab.measure.windows import GovernDecision
 from lab.units import format_cpulist
 
@@ -17,16 +17,20 @@ GOVERNED_LEGEND = (
     "the first and the last decision went by, steal in % of time x active vCPUs, for the host's hint how much the "
     "guest wanted to run in % of one vCPU"
 )
-_NODE_WIDTHS = (4, 16)
+_NODE_WIDTHS = (4, 13)
 
 
 def render_governors(evidence: Evidence, phase: str) -> list[str]:
     """A line for every node that something governed in `phase`; nothing where nothing did."""
+    lines = governor_table(evidence, phase).lines()
+    return ["", *lines] if lines else []
+
+
+def governor_table(evidence: Evidence, phase: str) -> Table:
+    """The same as a table; without rows where nothing governed."""
     governed = {
         node.name: seen for node in evidence.plan.nodes if (seen := decisions_of(evidence, node.name, phase))
     }
-    if not governed:
-        return []
     columns = [
         Column("governed", max(8, fit(list(governed), *_NODE_WIDTHS)), text=True),
         Column("source", 6, text=True),
@@ -38,7 +42,7 @@ def render_governors(evidence: Evidence, phase: str) -> list[str]:
         Column("seen", 14),
         Column("folded", 6),
     ]
-    return ["", heading(columns), *(row(_cells(node, seen), columns) for node, seen in governed.items())]
+    return Table(columns, [_cells(node, seen) for node, seen in governed.items()])
 
 
 def _cells(node: str, seen: Sequence[GovernDecision]) -> list[str | float | None]:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-#: The widest line: what git and mailing lists leave room for with a quote mark or two in front.
-WIDTH = 78
+#: The widest line: what is left of 78 columns when a mail quotes it once.
+WIDTH = 75
 MISSING = "-"
 
 
@@ -19,6 +19,30 @@ class Column:
     heading: str
     width: int
     text: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of cells: one table for text and for pages."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str | float | None]]
+
+    def lines(self) -> list[str]:
+        """Headings and rows as text; empty without rows."""
+        rows = [row(cells, self.columns) for cells in self.rows]
+        return [heading(self.columns), *rows] if rows else []
+
+    def whole(self) -> Iterator[list[str]]:
+        """The cells of each row, neither padded nor clipped."""
+        for cells in self.rows:
+            yield [_whole(value) for value in cells]
+
+
+def _whole(value: str | float | None) -> str:
+    if isinstance(value, str):
+        return value
+    return MISSING if value is None else f"{value:.{0 if isinstance(value, int) else 1}f}"
 
 
 def plain(text: str) -> str:

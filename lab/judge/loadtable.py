@@ -9,13 +9,13 @@ from statistics import fmean
 from typing import Any
 
 from lab.judge.evidence import Evidence
-from lab.judge.layout import Column, fit, heading, row, wrap
+from lab.judge.layout import Column, Table, fit, heading, row, wrap
 from lab.measure.loadresults import start_skew_ns
 from lab.measure.windows import LoadResult
 from lab.plan.labplan import LoadMetricPlan
 from lab.units import format_seconds
 
-_NAME_WIDTHS = (4, 16)
+_NAME_WIDTHS = (4, 15)
 
 
 def render_load_results(evidence: Evidence, phase: str) -> list[str]:
@@ -26,11 +26,30 @@ def render_load_results(evidence: Evidence, phase: str) -> list[str]:
     columns = _columns(evidence, results)
     lines = ["", heading(columns)]
     for load in dict.fromkeys(one.load for one in results):
-        of_load = [one for one in results if one.load == load]
-        for metric in _metrics(evidence, load):
-            lines += [row(cells, columns) for cells in _cells(load, metric, of_load)]
-        lines += [line for text in _remarks(load, of_load) for line in wrap(text, 2, 4)]
+        lines += [row(cells, columns) for cells in _rows(evidence, load, results)]
+        lines += wrap(_remark(load, results), 2, 4)
     return lines
+
+
+def load_result_table(evidence: Evidence, phase: str) -> Table:
+    """The same as a table; without rows where no load reported anything."""
+    results = evidence.load_results(phase)
+    loads = dict.fromkeys(one.load for one in results)
+    return Table(
+        _columns(evidence, results), [cells for load in loads for cells in _rows(evidence, load, results)]
+    )
+
+
+def load_remarks(evidence: Evidence, phase: str) -> Iterator[str]:
+    """How long each load ran, and how far apart its guests began."""
+    results = evidence.load_results(phase)
+    yield from (_remark(load, results) for load in dict.fromkeys(one.load for one in results))
+
+
+def _rows(evidence: Evidence, load: str, results: Sequence[LoadResult]) -> Iterator[list[str | float | None]]:
+    of_load = [one for one in results if one.load == load]
+    for metric in _metrics(evidence, load):
+        yield from _cells(load, metric, of_load)
 
 
 def _columns(evidence: Evidence, results: Sequence[LoadResult]) -> list[Column]:
@@ -38,7 +57,7 @@ def _columns(evidence: Evidence, results: Sequence[LoadResult]) -> list[Column]:
     return [
         Column("load", fit([one.load for one in results], *_NAME_WIDTHS), text=True),
         Column("node", fit([one.node for one in results], *_NAME_WIDTHS), text=True),
-        Column("metric", fit([one.name for one in metrics], 6, 16), text=True),
+        Column("metric", fit([one.name for one in metrics], 6, 15), text=True),
         Column("value", 12),
         Column("unit", fit([one.unit for one in metrics], 4, 12), text=True),
     ]
@@ -65,11 +84,12 @@ def _together(metric: LoadMetricPlan, values: Sequence[float]) -> float:
     return max(values) if metric.over_guests == "max" else fmean(values)
 
 
-def _remarks(load: str, results: Sequence[LoadResult]) -> Iterator[str]:
-    skew_ns = start_skew_ns(results)
-    lengths = [format_seconds(one.end_ns - one.begin_ns) for one in results]
+def _remark(load: str, results: Sequence[LoadResult]) -> str:
+    of_load = [one for one in results if one.load == load]
+    skew_ns = start_skew_ns(of_load)
+    lengths = [format_seconds(one.end_ns - one.begin_ns) for one in of_load]
     ran = f"ran for {', '.join(dict.fromkeys(lengths))}"
-    yield f"{load} {ran}" + (f", begun within {skew_ns / 1e6:.1f} ms" if skew_ns is not None else "")
+    return f"{load} {ran}" + (f", begun within {skew_ns / 1e6:.1f} ms" if skew_ns is not None else "")
 
 
 def load_documents(results: Sequence[LoadResult]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from itertools import groupby
 from lab.judge.evidence import Evidence
 from lab.judge.governtable import GOVERNED_LEGEND, render_governors
 from lab.judge.hogtable import render_hogs
-from lab.judge.layout import MISSING, Column, fit, heading, number, row, wrap
+from lab.judge.layout import MISSING, Column, Table, fit, heading, number, row, wrap
 from lab.judge.loadtable import render_load_doubts, render_load_results
 from lab.judge.preemptions import per_second
 from lab.judge.prooftable import render_proof
@@ -25,14 +25,14 @@ _LEGEND = (
     "predict: fair share of what runs in the phase, as it runs; invol: involuntary switches of the vCPU's thread; "
     "slices: times it was put on a pCPU"
 )
-_NODE_WIDTHS = (4, 16)
+_NODE_WIDTHS = (4, 13)
 _PCPU_WIDTHS = (4, 8)
 
 
 def render_phase_table(plan: LabPlan, measurements: Measurements) -> str:
     """Every phase's steal, preemptions and work, then before and after where there are two phases.
 
-    ASCII, no line longer than 78 columns, ends in a newline. Steal is in per cent of elapsed time; doubts
+    ASCII, no line longer than WIDTH columns, ends in a newline. Steal is in per cent of elapsed time; doubts
     stand under the phase they are about, environment retries at the top.
     """
     evidence = Evidence(plan, measurements)
@@ -54,8 +54,9 @@ def _phase_lines(evidence: Evidence, phase: str) -> list[str]:
     if window is None:
         return wrap(f"Phase {phase}: not measured")
     lines = wrap(f"Phase {phase}, {format_seconds(window.end_ns - window.start_ns)}")
-    lines += _vcpu_table(evidence, phase)
-    lines += _work_table(evidence, phase)
+    lines += _vcpu_lines(evidence, phase)
+    work = work_table(evidence, phase).lines()
+    lines += ["", *work] if work else []
     lines += render_load_results(evidence, phase)
     lines += render_governors(evidence, phase)
     lines += render_hogs(evidence, phase)
@@ -94,13 +95,19 @@ def _vcpu_columns(evidence: Evidence) -> list[Column]:
     ]
 
 
-def _vcpu_table(evidence: Evidence, phase: str) -> list[str]:
-    columns = _vcpu_columns(evidence)
+def vcpu_table(evidence: Evidence, phase: str) -> Table:
+    """Steal on both sides and preemptions of every vCPU in one phase."""
+    rows = [_vcpu_cells(node, vcpu, evidence, phase) for node, vcpu in _planned_vcpus(evidence)]
+    return Table(_vcpu_columns(evidence), rows)
+
+
+def _vcpu_lines(evidence: Evidence, phase: str) -> list[str]:
+    table = vcpu_table(evidence, phase)
+    columns = table.columns
     names = sum(column.width + 1 for column in columns[:3])
     steal = sum(column.width + 1 for column in columns[3:7]) - 1
     groups = f"{'':{names}}{' steal, % of time '.center(steal, '-')} {' per second '.center(17, '-')}"
-    rows = [row(_vcpu_cells(node, vcpu, evidence, phase), columns) for node, vcpu in _planned_vcpus(evidence)]
-    return [f"  {groups}", heading(columns), *rows]
+    return [f"  {groups}", *table.lines()]
 
 
 def _vcpu_cells(
@@ -129,8 +136,8 @@ def _load_names(evidence: Evidence) -> tuple[str, ...]:
     return tuple(dict.fromkeys(load.name for load in evidence.plan.loads))
 
 
-def _work_table(evidence: Evidence, phase: str) -> list[str]:
-    """Work per second by load and node, and its sum; nothing where no load ran."""
+def work_table(evidence: Evidence, phase: str) -> Table:
+    """Work per second by load and node, and its sum; without rows where no load ran."""
     tasks = {load: evidence.tasks(load, phase) for load in _load_names(evidence)}
     nodes = [task.node for of_load in tasks.values() for task in of_load]
     columns = [
@@ -139,8 +146,7 @@ def _work_table(evidence: Evidence, phase: str) -> list[str]:
         Column("tasks", 5),
         Column("work/s", 12),
     ]
-    rows = [row(cells, columns) for load, seen in tasks.items() for cells in _work_cells(load, seen)]
-    return ["", heading(columns), *rows] if rows else []
+    return Table(columns, [cells for load, seen in tasks.items() for cells in _work_cells(load, seen)])
 
 
 def _work_cells(load: str, tasks: Sequence[TaskWindow]) -> Iterator[list[str | float | None]]:
@@ -195,7 +201,7 @@ def _work_change(evidence: Evidence, load: str, before: str, after: str) -> list
 def render_verdicts(judgement: Judgement) -> str:
     """Every verdict under its expectation, with the reason for everything but PASSED.
 
-    ASCII, no line longer than 78 columns; the empty text where there is no verdict.
+    ASCII, no line longer than WIDTH columns; the empty text where there is no verdict.
     """
     lines: list[str] = []
     for expectation, verdicts in groupby(judgement.verdicts, key=lambda verdict: verdict.expectation):

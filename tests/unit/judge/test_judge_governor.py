@@ -13,6 +13,7 @@ from judging import SECOND_NS, make_measurements, make_plan, make_vcpu, with_vcp
 
 from lab.judge.document import judgement_json
 from lab.judge.evaluate import judge
+from lab.judge.layout import WIDTH
 from lab.judge.table import render_phase_table
 from lab.judge.verdict import Outcome, Verdict
 from lab.measure.windows import GovernDecision, Measurements
@@ -209,7 +210,7 @@ def test_the_report_has_a_line_for_each_governed_node() -> None:
     assert "  guest1   steal     2    1    1   1.2 s   4.0 s     3.0 -> 0.5      1\n" in text
     assert "  guest2   host      0    0    0   3.0 s   3.0 s 200.0 -> 200.0      1\n" in text
     assert "wanted to run" in text
-    assert max(map(len, text.splitlines())) <= 78
+    assert max(map(len, text.splitlines())) <= WIDTH
     assert "governed" not in render_phase_table(plan_with(), seen())
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from judging import make_measurements, make_plan
 
 from lab.judge.evidence import Evidence
+from lab.judge.layout import WIDTH
 from lab.judge.prooftable import proof_document, render_proof
 from lab.measure.windows import PhaseProof
 
@@ -28,7 +29,7 @@ def test_people_are_told_the_most_and_the_clocks() -> None:
         "host: others ran at most 1.3 % of a pCPU (pCPU 1), the lab's own helpers 3.0 %; governor not visible, "
         "SMT off, turbo on"
     )
-    assert max(len(line) for line in render_proof(evidence, "a")) <= 78
+    assert max(len(line) for line in render_proof(evidence, "a")) <= WIDTH
     assert render_proof(evidence, "b") == []
 
 

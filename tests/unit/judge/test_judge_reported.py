@@ -9,6 +9,7 @@ import pytest
 from judging import NODES, SECOND_NS, WINDOW_NS, make_measurements, make_plan, with_phase_doubt
 
 from lab.judge.evaluate import judge
+from lab.judge.layout import WIDTH
 from lab.judge.loadtable import load_documents
 from lab.judge.table import render_phase_table
 from lab.judge.verdict import Outcome, Verdict
@@ -118,7 +119,7 @@ def test_the_table_has_every_guest_and_all_of_them_and_how_far_apart_they_began(
     assert ["hack", "sum", "messages", "450.0", "1/s"] in lines
     assert ["hack", "max", "worst", "50.0", "us"] in lines
     assert "  hack ran for 10.0 s, begun within 2.5 ms" in text
-    assert all(len(line) <= 78 for line in text.splitlines())
+    assert all(len(line) <= WIDTH for line in text.splitlines())
 
 
 def test_the_table_tells_doubts_of_runs() -> None:
