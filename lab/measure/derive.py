@@ -8,7 +8,7 @@ over to the host's clock, and the host's counters are interpolated at exactly th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -78,6 +78,11 @@ def measure_recording(recording: RecordingLike, plan: LabPlan) -> Measurements:
     return _Derivation(recording, plan).measurements()
 
 
+def node_views(recording: RecordingLike, plan: LabPlan) -> Mapping[str, NodeView]:
+    """Every node of `plan` as its recording shows it, sample by sample. Raises RecordingError as above."""
+    return _Derivation(recording, plan).views
+
+
 @dataclass(frozen=True)
 class _Phase:
     """A phase as its event has it; `outer_ns` is the same window on the clock outside of the host VM."""
@@ -140,7 +145,8 @@ class _Derivation:
         return kvm_series(self._recording.kvm_stats(), self._restarts)
 
     @cached_property
-    def _views(self) -> dict[str, NodeView]:
+    def views(self) -> dict[str, NodeView]:
+        """Every node, by its name."""
         return {node: self._view(node) for node in self._boots}
 
     def _view(self, node: str) -> NodeView:
@@ -162,7 +168,7 @@ class _Derivation:
                 if stretch.guest is not None:
                     tasks += task_windows(node.name, phase.name, stretch.guest)
         watch = self._plan.measure.watch
-        changes = tuple(change for view in self._views.values() for change in file_changes(view, watch))
+        changes = tuple(change for view in self.views.values() for change in file_changes(view, watch))
         return Measurements(
             phases=tuple(self._phase_window(phase) for phase in self._phases()),
             vcpus=tuple(vcpus),
@@ -177,7 +183,7 @@ class _Derivation:
             foldings=self._foldings(),
             file_changes=changes,
             proofs=tuple(self._proofs()),
-            decisions=govern_decisions(self._plan, self._events, self._phases(), self._views, changes),
+            decisions=govern_decisions(self._plan, self._events, self._phases(), self.views, changes),
             load_results=self._load_results(),
             hogs=tuple(
                 one
