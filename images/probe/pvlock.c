@@ -2,7 +2,7 @@
 /*
  * pvlock: a load of threads over one contended critical section.
  *
- *     pvlock --mode spin|futex|kernel --threads N --hold NS --gap NS --seconds S
+ *     pvlock --mode spin|futex|kernel --threads N --hold NS --gap NS --seconds S [--mark-us N] [--tracing DIR]
  *
  * Each thread takes the lock, holds it for --hold of arithmetic, drops it, and works for --gap outside. When the
  * vCPU of whoever holds it does not run, everybody waits: lock-holder preemption. The modes are
@@ -24,6 +24,10 @@
  * alone_ns is the critical section's length when nobody disturbs it. In the kernel its two parts cannot be told apart:
  * there the wait is what a call took longer than that, and no hold is told. Times are of CLOCK_MONOTONIC, so that the
  * vCPU's own absence counts. Percentiles are right within a sixteenth.
+ *
+ * With --mark-us a lock that was held for longer than that is marked in the guest's traces, before it is dropped:
+ * "pvlock hold MODE NS" (marker.h), so that its holder can be told from whom else a preemption may have hit. In the
+ * kernel nobody knows from when on it was held, so there is no such mark.
  */
 #include <errno.h>
 #include <limits.h>
@@ -38,6 +42,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "marker.h"
 #include "monotonic.h"
 
 #define MAX_THREADS 256
@@ -61,7 +66,7 @@ static const char *const mode_names[] = { "spin", "futex", "kernel", NULL };
 struct request {
 	enum mode mode;
 	uint32_t threads;
-	uint64_t hold_ns, gap_ns, length_ns;
+	uint64_t hold_ns, gap_ns, length_ns, mark_ns; /* UINT64_MAX: no hold is so long */
 };
 
 struct times {
@@ -98,7 +103,8 @@ static _Noreturn void usage_error(const char *text, const char *about)
 {
 	fprintf(stderr,
 		"pvlock: %s%s\n"
-		"usage: pvlock --mode spin|futex|kernel --threads N --hold NS --gap NS --seconds S\n",
+		"usage: pvlock --mode spin|futex|kernel --threads N --hold NS --gap NS --seconds S\n"
+		"              [--mark-us N] [--tracing DIR]\n",
 		text, about);
 	exit(2);
 }
@@ -178,6 +184,8 @@ static void enter_user(struct thread *thread, volatile uint64_t *sink)
 	got_ns = monotonic_ns();
 	*sink = work(hold_steps, *sink);
 	done_ns = monotonic_ns();
+	if (done_ns - got_ns > request.mark_ns)
+		marker_write_hold(mode_names[request.mode], got_ns);
 	if (request.mode == SPIN)
 		spin_unlock();
 	else
@@ -424,15 +432,22 @@ static void take_option(const char *name, const char *value)
 		request.gap_ns = parse_number(name, value, 1, 0, 1e9);
 	else if (strcmp(name, "--seconds") == 0)
 		request.length_ns = parse_number(name, value, 1e9, 0.01, 1e6);
+	else if (strcmp(name, "--mark-us") == 0)
+		request.mark_ns = parse_number(name, value, 1e3, 1, 1e9);
+	else if (strcmp(name, "--tracing") == 0)
+		marker_tracing(value);
 	else
 		usage_error("unknown option ", name);
 }
 
 int main(int argc, char **argv)
 {
-	request = (struct request){ .threads = 1, .hold_ns = 5000, .gap_ns = 5000, .length_ns = 10 * NS_PER_S };
+	request = (struct request){ .threads = 1, .hold_ns = 5000, .gap_ns = 5000, .length_ns = 10 * NS_PER_S,
+				      .mark_ns = UINT64_MAX };
 	for (int i = 1; i < argc; i += 2)
 		take_option(argv[i], i + 1 < argc ? argv[i + 1] : NULL);
+	if (request.mode == KERNEL && request.mark_ns != UINT64_MAX)
+		usage_error("nobody knows from when on the kernel's lock was held: no ", "--mark-us");
 	run();
 	return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import signal
 import subprocess
@@ -10,7 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+from probing import wait_until
 
+from lab.loads.catalogue import shipped_loads
+from lab.loads.command import Place, render_load
+from lab.loads.values import load_values
 from lab.measure.loadparsers import parse_pvlock
 
 MODES = ("spin", "futex", "kernel")
@@ -114,8 +120,106 @@ def test_the_parser_reads_what_it_says(built: Path) -> None:
         (("--seconds", "nan"), "not nan"),
         (("--hold",), "no value for option --hold"),
         (("--color", "red"), "unknown option --color"),
+        (("--mark-us", "0"), "--mark-us must be 1 to 1e+09, not 0"),
+        (("--mode", "kernel", "--mark-us", "5"), "no --mark-us"),
     ],
 )
 def test_a_wrong_request_is_refused(built: Path, options: tuple[str, ...], message: str) -> None:
     done = subprocess.run([built / "pvlock", *options], capture_output=True, text=True, timeout=20)
     assert done.returncode == 2 and message in done.stderr
+
+
+# ---- marks of what was held for long
+
+LONG = ("--threads", "2", "--hold", "2000000", "--gap", "0", "--seconds", "0.3", "--mark-us", "1000")
+
+
+def tracing(directory: Path, *instances: str) -> tuple[str, ...]:
+    """Options for a pvlock that finds these instances, with files that are no more than files."""
+    for name in instances:
+        (directory / "instances" / name).mkdir(parents=True)
+        (directory / "instances" / name / "trace_marker").touch()
+    return ("--tracing", str(directory))
+
+
+def marks(directory: Path, instance: str) -> list[tuple[str, int]]:
+    """(name, ns) of every mark in an instance; fails where anything else stands there."""
+    text = (directory / "instances" / instance / "trace_marker").read_text()
+    found = [re.fullmatch(r"pvlock hold (\w+) (\d+)", line) for line in text.splitlines()]
+    return [(one[1], int(one[2])) for one in found if one is not None or pytest.fail(text)]
+
+
+@pytest.mark.parametrize("mode", ["spin", "futex"])
+def test_long_holds_are_marked_in_every_instance_of_the_tracer(
+    built: Path, tmp_path: Path, mode: str
+) -> None:
+    options = tracing(tmp_path, "lab-one-7", "lab-two-8", "others")
+    text = run(built, "--mode", mode, *LONG, *options)
+    first, second = marks(tmp_path, "lab-one-7"), marks(tmp_path, "lab-two-8")
+    assert len(first) == len(second) == numbers(text, "pvlock 1")["operations"]
+    assert all(name == mode and ns > 1_000_000 for name, ns in (*first, *second))
+    assert marks(tmp_path, "others") == []
+    assert sum(ns for _, ns in first) <= 1.01 * numbers(text, "pvlock 1")["elapsed_ns"]
+
+
+def test_an_instance_that_comes_later_is_found(built: Path, tmp_path: Path) -> None:
+    command = [built / "pvlock", "--mode", "futex", *LONG, "--tracing", tmp_path, "--seconds", "1000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        time.sleep(0.2)
+        tracing(tmp_path, "lab-late-9")
+        wait_until("marks", lambda: len(marks(tmp_path, "lab-late-9")) > 3)
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_nothing_is_marked_that_is_short_or_unasked(built: Path, tmp_path: Path) -> None:
+    options = tracing(tmp_path, "lab-one-7")
+    run(built, "--mode", "futex", "--hold", "2000000", "--seconds", "0.1", *options)
+    run(built, "--mode", "futex", "--hold", "2000", "--seconds", "0.1", *options, "--mark-us", "1000000")
+    assert marks(tmp_path, "lab-one-7") == []
+
+
+def test_where_nobody_traces_it_runs_all_the_same(built: Path, tmp_path: Path) -> None:
+    text = run(built, "--mode", "spin", *LONG, "--tracing", str(tmp_path / "absent"))
+    assert numbers(text, "pvlock 1")["operations"] > 0
+
+
+INSTANCES = Path("/sys/kernel/tracing/instances")
+
+
+@pytest.mark.skipif(not os.access(INSTANCES, os.W_OK), reason="no tracefs, or not root")
+def test_marks_stand_in_a_real_trace_and_hold_no_instance(built: Path, tmp_path: Path) -> None:
+    """By a name of this test's own, so that windows that others trace on this machine stay as they are."""
+    instance = INSTANCES / f"pvlock-test-{os.getpid()}"
+    (tmp_path / "instances").mkdir()
+    (tmp_path / "instances/lab-own-1").symlink_to(instance)
+    command = [built / "pvlock", "--mode", "futex", *LONG, "--tracing", tmp_path, "--seconds", "1000"]
+    instance.mkdir()
+    try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            wait_until("marks", lambda: (instance / "trace").read_text().count("tracing_mark_write") > 3)
+            text = (instance / "trace").read_text()
+            wait_until("the instance to be removed", lambda: removed(instance))
+            process.terminate()
+            assert process.wait(20) == 0
+    finally:
+        removed(instance)
+    found = re.findall(r"tracing_mark_write: pvlock hold futex (\d+)$", text, re.MULTILINE)
+    assert len(found) > 3 and all(int(ns) > 1_000_000 for ns in found)
+
+
+def removed(instance: Path) -> bool:
+    """Whether it is gone; a mark that is just being written keeps it for a moment."""
+    with contextlib.suppress(OSError):
+        instance.rmdir()
+    return not instance.exists()
+
+
+def test_the_catalogue_asks_for_marks_as_it_takes_them(built: Path, tmp_path: Path) -> None:
+    kind = shipped_loads()["lock-holder"]
+    place = Place("guest", 2, 256, "10.0.0.2", "10.0.0.3", {})
+    asked = {"mode": "futex", "hold_ns": 2_000_000, "seconds": 0.2, "mark_us": 1000}
+    words = render_load(kind, load_values(kind, asked), place).words
+    run(built, *words[1:], *tracing(tmp_path, "lab-one-7"))
+    assert words[0] == "pvlock" and marks(tmp_path, "lab-one-7")
+    assert "--mark-us" not in render_load(kind, load_values(kind, {}), place).words
