@@ -4,14 +4,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "events.h"
-#include "load_layout.h"
+#include "loadduty.h"
 #include "pace.h"
+
+static const char *tell_ppm(int fd, uint32_t ppm)
+{
+	void *header = mmap(NULL, sizeof(struct load_header), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (header == MAP_FAILED)
+		return strerror(errno);
+	load_tell_duty(header, ppm);
+	munmap(header, sizeof(struct load_header));
+	return NULL;
+}
 
 static const char *write_ppm(const char *path, uint32_t ppm)
 {
@@ -24,8 +35,8 @@ static const char *write_ppm(const char *path, uint32_t ppm)
 	if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
 	    memcmp(header.magic, LOAD_MAGIC, sizeof(header.magic)) != 0 || header.version != LOAD_VERSION)
 		trouble = "is no counter file";
-	else if (pwrite(fd, &ppm, sizeof(ppm), offsetof(struct load_header, duty_ppm)) != (ssize_t)sizeof(ppm))
-		trouble = strerror(errno);
+	else
+		trouble = tell_ppm(fd, ppm);
 	close(fd);
 	return trouble;
 }

@@ -30,7 +30,7 @@ struct load_header {
 };
 
 /*
- * `duty_ppm` may be changed by anybody while the tasks run (pace.h). `run_ns` is the task's own CPU time when it last
+ * `duty_ppm` may be changed by anybody while the tasks run (pace.h, loadduty.h). `run_ns` is the task's own CPU time when it last
  * looked at it.
  *
  * `affinity_turn` is odd while the task writes `affinity`, and grows by two for each writing: a reader that

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pace.h"
 
-/* A sleeping task looks this often whether its duty was changed. */
-#define LONGEST_REST_NS 20000000.0
+/* Of a task that wants nothing. Whoever gives it another duty wakes it up (loadduty.h). */
+#define LONGEST_REST_NS 10e9
+/* Going to sleep and waking up costs some of what the task rested for. It does not rest again for that. */
+#define NEARLY 0.95
 
 static double least(double one, double other)
 {
 	return one < other ? one : other;
 }
 
+/* What passed until now passed with the duty of the last call. */
 static void take_account(struct pace *pace, uint64_t clock_ns, uint64_t run_ns, double duty, double most_ns)
 {
 	if (pace->clock_ns) /* else there is nothing to compare with yet */
-		pace->credit_ns += duty * (double)(clock_ns - pace->clock_ns) - (double)(run_ns - pace->run_ns);
+		pace->credit_ns += pace->duty * (double)(clock_ns - pace->clock_ns) - (double)(run_ns - pace->run_ns);
 	pace->credit_ns = least(pace->credit_ns, most_ns);
+	pace->duty = duty;
 	pace->clock_ns = clock_ns;
 	pace->run_ns = run_ns;
 }
@@ -28,7 +32,7 @@ uint64_t pace_rest(struct pace *pace, uint64_t clock_ns, uint64_t run_ns, uint32
 	if (duty_ppm >= PPM)
 		pace->resting = false;
 	else if (pace->resting)
-		pace->resting = duty_ppm == 0 || pace->credit_ns < enough_ns;
+		pace->resting = duty_ppm == 0 || pace->credit_ns < NEARLY * enough_ns;
 	else
 		pace->resting = pace->credit_ns <= 0;
 	if (!pace->resting)

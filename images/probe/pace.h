@@ -19,7 +19,7 @@
 
 struct pace {
 	uint64_t clock_ns, run_ns;
-	double credit_ns;
+	double credit_ns, duty;
 	bool resting;
 };
 

@@ -2,7 +2,7 @@
 /*
  * pvspin: a load of busy tasks that count the work they do.
  *
- *     pvspin run --name LOAD --tasks N [--vcpus CPULIST [--one-each]] [--duty PERCENT [--period TIME]]
+ *     pvspin run --name LOAD --tasks N [--vcpus CPULIST [--one-each]] [--duty PERCENT [--period TIME]] [--realtime]
  *                [--beside DOMAIN --group NAME --weight N] [--load-dir DIR] [--daemon]
  *     pvspin duty --name LOAD --duty PERCENT [--load-dir DIR]
  *     pvspin stop --name LOAD [--load-dir DIR]
@@ -13,7 +13,8 @@
  * on which vCPU it runs and which affinity it sees (load_layout.h). Without --vcpus no affinity is ever set;
  * with --one-each task i is pinned to the i-th of them. With a duty below 100 each task demands that part of a CPU
  * (pace.h). With --beside the tasks run in a control group of that NAME and weight beside that of a libvirt domain,
- * so that they compete with domains as another domain would.
+ * so that they compete with domains as another domain would. With --realtime they do not compete: SCHED_FIFO, so that
+ * each takes its CPU at once when it wants to work, and keeps it until it has had its part.
  *
  * With --daemon `run` returns once the counter file stands there complete and the process id in LOAD.pid. `duty`
  * changes the duty of a load that runs. `show` prints the counters of every load of a directory. `end` stops them all
@@ -51,7 +52,7 @@ _Noreturn void usage_error(const char *text, const char *about)
 	fprintf(stderr,
 		"pvspin: %s%s\n"
 		"usage: pvspin run --name LOAD --tasks N [--vcpus CPULIST [--one-each]] [--duty PERCENT [--period TIME]]\n"
-		"                  [--beside DOMAIN --group NAME --weight N] [--load-dir DIR] [--daemon]\n"
+		"                  [--realtime] [--beside DOMAIN --group NAME --weight N] [--load-dir DIR] [--daemon]\n"
 		"usage: pvspin duty --name LOAD --duty PERCENT [--load-dir DIR]\n"
 		"usage: pvspin stop --name LOAD [--load-dir DIR]\n"
 		"usage: pvspin show|end [--load-dir DIR]\n",
@@ -104,6 +105,15 @@ static void join_group(const struct request *request)
 	}
 }
 
+/* Its tasks inherit it. The lowest such priority: nothing else of the kernel's has to wait. */
+static void become_realtime(const struct request *request)
+{
+	if (sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ .sched_priority = 1 }) == 0)
+		return;
+	fprintf(stderr, "pvspin: SCHED_FIFO for load %s: %s\n", request->name, strerror(errno));
+	exit(1);
+}
+
 static void leave_terminal(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -139,6 +149,8 @@ static int work(const struct request *request, int started)
 	prctl(PR_SET_NAME, SPIN_PROCESS_NAME);
 	if (request->vcpus)
 		pin_to_list(request->vcpus);
+	if (request->realtime)
+		become_realtime(request);
 	if (request->beside)
 		join_group(request);
 	sigemptyset(&stops);
@@ -264,10 +276,12 @@ static void take_option(struct request *request, const char *name, const char *v
 static bool take_flag(struct request *request, const char *name)
 {
 	bool daemon = strcmp(name, "--daemon") == 0, one_each = strcmp(name, "--one-each") == 0;
+	bool realtime = strcmp(name, "--realtime") == 0;
 
 	request->daemon |= daemon;
 	request->one_each |= one_each;
-	return daemon || one_each;
+	request->realtime |= realtime;
+	return daemon || one_each || realtime;
 }
 
 static struct request parse_request(int argc, char **argv)

@@ -15,7 +15,7 @@ struct request {
 	const char *name, *directory, *vcpus, *beside, *group, *weight;
 	uint32_t tasks, duty_ppm;
 	uint64_t period_ns;
-	bool daemon, one_each;
+	bool daemon, one_each, realtime;
 };
 
 _Noreturn void die(const char *what);

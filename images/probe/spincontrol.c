@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "loadduty.h"
 #include "monotonic.h"
 #include "pidfile.h"
 #include "spin.h"
@@ -92,7 +93,7 @@ int spin_set_duty(const struct request *request)
 		fprintf(stderr, "pvspin: load %s does not run\n", request->name);
 		return 1;
 	}
-	atomic_store(&file->header.duty_ppm, request->duty_ppm);
+	load_tell_duty(&file->header, request->duty_ppm);
 	return 0;
 }
 

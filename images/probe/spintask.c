@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "loadduty.h"
 #include "monotonic.h"
 #include "pace.h"
 #include "spin.h"
@@ -79,7 +80,7 @@ static void look_at_affinity(struct load_task *record, uint64_t *due_ns)
 /* Sleeps while the task has had its part. A task that always works never asks what time it is. */
 static void keep_pace(const struct task *task, struct pace *pace)
 {
-	const struct load_header *header = &task->file->header;
+	struct load_header *header = &task->file->header;
 	uint32_t duty_ppm = atomic_load_explicit(&header->duty_ppm, memory_order_relaxed);
 	uint64_t rest_ns;
 
@@ -88,7 +89,7 @@ static void keep_pace(const struct task *task, struct pace *pace)
 				    header->period_ns);
 		if (!rest_ns)
 			return;
-		nap_ns(rest_ns);
+		load_rest(header, duty_ppm, rest_ns);
 		duty_ppm = atomic_load_explicit(&header->duty_ppm, memory_order_relaxed);
 	}
 	*pace = (struct pace){ 0 };

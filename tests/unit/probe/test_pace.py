@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ class Pace(ctypes.Structure):
         ("clock_ns", ctypes.c_uint64),
         ("run_ns", ctypes.c_uint64),
         ("credit_ns", ctypes.c_double),
+        ("duty", ctypes.c_double),
         ("resting", ctypes.c_bool),
     )
 
@@ -42,7 +44,7 @@ def pace_rest(tmp_path_factory: pytest.TempPathFactory) -> Rest:
 
 
 class Task:
-    """A task in simulated time, which gets `share` of a CPU while it wants one."""
+    """A task in simulated time. It gets `share` of a CPU while it wants one, and wakes up when its duty changes."""
 
     def __init__(self, rest: Rest, period_ns: int = 10 * MS) -> None:
         self._rest, self._period_ns, self._pace = rest, period_ns, Pace()
@@ -58,7 +60,8 @@ class Task:
             )
             self.bursts += bool(self._working and rest_ns)
             self._working = rest_ns == 0
-            self.clock_ns += rest_ns or round(UNIT_NS / share)
+            end_ns = begin_ns + length_ns
+            self.clock_ns += min(rest_ns, end_ns - self.clock_ns) or round(UNIT_NS / share)
             self.run_ns += 0 if rest_ns else UNIT_NS
         return 100 * (self.run_ns - ran_ns) / (self.clock_ns - begin_ns)
 
@@ -94,6 +97,29 @@ def test_another_duty_is_taken_at_once(pace_rest: Rest) -> None:
     for duty_pct in (10, 100, 0, 50, 5):
         task.go(50 * MS, duty_pct)
         assert task.go(1_000 * MS, duty_pct) == pytest.approx(duty_pct, abs=2)
+
+
+def test_bursts_are_whole_and_come_when_they_are_due(pace_rest: Rest) -> None:
+    """Nothing wakes it up between two of them, and they do not drift."""
+    pace, clock_ns, run_ns = Pace(), 1_000, 0
+    bursts: list[tuple[int, int]] = []
+    for _ in range(50):
+        clock_ns += pace_rest(pace, clock_ns, run_ns, 200_000, 100 * MS)
+        begin_ns = clock_ns
+        while not pace_rest(pace, clock_ns, run_ns, 200_000, 100 * MS):
+            clock_ns, run_ns = clock_ns + UNIT_NS, run_ns + UNIT_NS
+        bursts.append((begin_ns, clock_ns - begin_ns))
+    apart = [later - earlier for (earlier, _), (later, _) in pairwise(bursts)]
+    assert all(abs(ran_ns - 20 * MS) <= EDGE_NS for _, ran_ns in bursts)
+    assert all(abs(ns - 100 * MS) <= 5 * EDGE_NS for ns in apart)
+    assert sum(apart) / len(apart) == pytest.approx(100 * MS, rel=0.005)
+
+
+def test_time_counts_by_the_duty_that_it_passed_with(pace_rest: Rest) -> None:
+    """A task that rested for minutes, because it was told so, has nothing to make up for."""
+    task = Task(pace_rest)
+    task.go(60_000 * MS, 0)
+    assert task.go(100 * MS, 20) == pytest.approx(20, abs=3)
 
 
 def test_a_starved_task_makes_up_for_ten_periods_and_no_more(pace_rest: Rest) -> None:

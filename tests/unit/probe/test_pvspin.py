@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,6 +175,60 @@ def test_a_duty_is_kept_and_can_be_changed(spin: Spin) -> None:
     assert spin("duty", "hog", "--duty", "100").returncode == 0
     wait_until("it to work all the time", lambda: ran_pct(spin, "hog", 0.2) > 15)
     assert shown(spin, "hog")[0]["duty_ppm"] == 1_000_000
+
+
+def switches(spin: Spin, name: str) -> int:
+    """How often the first task of a load went to sleep."""
+    pid, tid = spin.pid(name), spin.tasks(name)[0][1]
+    text = Path(f"/proc/{pid}/task/{tid}/status").read_text()
+    return int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
+def test_a_task_that_rests_does_not_wake_up_to_look(spin: Spin) -> None:
+    """On the host each time would be a preemption."""
+    spin("run", "hog", "--tasks", "1", "--duty", "2", "--period", "500ms", "--daemon")
+    before, begin = switches(spin, "hog"), time.monotonic()
+    time.sleep(2.2)
+    assert switches(spin, "hog") - before <= 1 + (time.monotonic() - begin) / 0.5
+
+
+@pytest.mark.parametrize("by", ["command", "probe"])
+def test_a_new_duty_ends_a_long_rest(spin: Spin, host_probe: HostProbe, by: str) -> None:
+    spin("run", "hog", "--tasks", "1", "--duty", "0", "--daemon")
+    wait_until("it to rest", lambda: switches(spin, "hog") > 0)
+    work, begin = spin.tasks("hog")[0][0], time.monotonic()
+    if by == "probe":
+        host_probe.say(f"duty {spin.directory / 'hog'} 500000")
+    else:
+        assert spin("duty", "hog", "--duty", "50").returncode == 0
+    wait_until("work", lambda: spin.tasks("hog")[0][0] > work + 10)
+    assert time.monotonic() - begin < 5
+
+
+def may_be_realtime() -> bool:
+    """Whether this process may have tasks of SCHED_FIFO."""
+    command = [sys.executable, "-c", "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"]
+    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+
+
+@pytest.mark.skipif(not may_be_realtime(), reason="needs CAP_SYS_NICE")
+def test_a_realtime_load_runs_before_all_others(spin: Spin) -> None:
+    spin("run", "hog", "--tasks", "2", "--duty", "2", "--realtime", "--daemon")
+    tids = [tid for _, tid, _, _ in spin.tasks("hog")]
+    assert [os.sched_getscheduler(tid) for tid in tids] == [os.SCHED_FIFO] * 2
+    assert [os.sched_getparam(tid).sched_priority for tid in tids] == [1, 1]
+
+
+def test_a_realtime_load_that_may_not_be_one_is_refused(pvspin: Path, tmp_path: Path) -> None:
+    command = [pvspin, "run", "--name", "hog", "--tasks", "1", "--realtime", "--load-dir", tmp_path]
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice", *command],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1 and "SCHED_FIFO for load hog: Operation not permitted" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_duty_is_of_a_load_that_runs(spin: Spin) -> None:
