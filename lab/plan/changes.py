@@ -19,7 +19,9 @@ WEIGHT_KNOB, QUOTA_KNOB = "guest.weight", "vcpu.quota"
 
 def plan_hogs(specs: Iterable[HogSpec]) -> tuple[HogPlan, ...]:
     """The hogs of a topology."""
-    return tuple(HogPlan(one.name, one.pcpus, one.duty, one.period, one.weight) for one in specs)
+    return tuple(
+        HogPlan(one.name, one.pcpus, one.duty, one.period, one.weight, one.realtime) for one in specs
+    )
 
 
 def plan_contention(specs: Iterable[ContentionSpec], nodes: Sequence[Node]) -> tuple[ChangePlan, ...]:
@@ -61,7 +63,8 @@ def render_hog(hog: HogPlan) -> str:
     """One hog as a line of text."""
     what = "busy" if hog.duty_pct == 100 else f"{hog.duty_pct:g} % busy every {hog.period_ns / 1e6:g} ms"
     weight = "" if hog.weight == 100 else f", weight {hog.weight}"
-    return f"{hog.name}: hog on pCPU {format_cpulist(hog.pcpus)}, {what}{weight}"
+    first = ", before all others" if hog.realtime else ""
+    return f"{hog.name}: hog on pCPU {format_cpulist(hog.pcpus)}, {what}{weight}{first}"
 
 
 def render_change(change: ChangePlan) -> str:

@@ -204,13 +204,14 @@ class LoadPlan:
 @dataclass(frozen=True)
 class HogPlan:
     """Busy threads on the host, one on each of `pcpus`, each demanding `duty_pct` of its pCPU in periods of
-    `period_ns`. `weight` is that of a guest with as many vCPUs."""
+    `period_ns`. `weight` is that of a guest with as many vCPUs; with `realtime` they come before all guests."""
 
     name: str
     pcpus: tuple[int, ...]
     duty_pct: float
     period_ns: int
     weight: int
+    realtime: bool = False
 
 
 @dataclass(frozen=True)

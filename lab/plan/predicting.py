@@ -143,12 +143,16 @@ class _State:
         return hog_contender(replace(hog, duty_pct=self._duties[hog.name]))
 
 
+#: Far more than all guests of a pCPU together: who has it gets what it wants.
+_REALTIME_WEIGHT = 10_000_000
+
+
 def hog_contender(hog: HogPlan) -> Contender:
     """A hog as the host's scheduler sees it: a guest with a vCPU on each of its pCPUs."""
     return Contender(
         pins=tuple((pcpu,) for pcpu in hog.pcpus),
         demands=(hog.duty_pct / 100,) * len(hog.pcpus),
-        weight=hog.weight,
+        weight=_REALTIME_WEIGHT if hog.realtime else hog.weight,
     )
 
 

@@ -42,6 +42,7 @@ class HogControl:
             *("--name", hog.name, "--tasks", str(len(hog.pcpus)), "--daemon"),
             *("--vcpus", ",".join(map(str, hog.pcpus)), "--one-each"),
             *("--duty", f"{duty_pct:g}", "--period", f"{hog.period_ns / 1e6:g}ms"),
+            *(("--realtime",) if hog.realtime else ()),
             *("--beside", self.plan.nodes[0].domain, "--weight", str(hog.weight)),
             *("--group", f"lab-{self.plan.lab_id}-hog-{hog.name}"),
         )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from lab.strictyaml.findings import Finding, Loc, unknown
 from lab.topology.contentionspec import (
+    MAX_REALTIME_DUTY_PCT,
     SHAPES,
     ContentionSpec,
     PredictionExpectation,
@@ -93,6 +94,7 @@ class _Checker:
         yield from self._hog(change.hog, loc)
         yield from self._subject(change.nodes, change.vcpus, loc)
         yield from _within("duty", change.duty, 0, loc)
+        yield from self._realtime(change.hog, change.duty, (*loc, "duty"))
         yield from _within("quota", change.quota, 1, loc)
         yield from self._pins(change.pinning, (*loc, "pinning"))
         if change.quota is not None:
@@ -137,6 +139,7 @@ class _Checker:
         for place in (0, 1):
             if shape.duty is not None:
                 yield from _within("duty", shape.duty[place], 0, loc, place)
+                yield from self._realtime(shape.hog, shape.duty[place], (*loc, "duty", place))
             if shape.quota is not None:
                 yield from _within("quota", shape.quota[place], 1, loc, place)
             if shape.weight is not None and not 1 <= shape.weight[place] <= 10_000:
@@ -156,6 +159,12 @@ class _Checker:
     def _hog(self, name: str | None, loc: Loc) -> Iterator[Finding]:
         if name is not None and name not in self._hogs:
             yield Finding((*loc, "hog"), unknown("hog", name, self._hogs), needs=(loc[:2], ("hogs", "*")))
+
+    def _realtime(self, name: str | None, duty_pct: float | None, loc: Loc) -> Iterator[Finding]:
+        for place, hog in enumerate(self._spec.hogs):
+            if hog.name == name and hog.realtime and duty_pct and MAX_REALTIME_DUTY_PCT < duty_pct <= 100:
+                message = f"duty is {duty_pct:g}%; hog {name!r} is realtime: at most {MAX_REALTIME_DUTY_PCT}%"
+                yield Finding(loc, message, needs=(loc[:2], ("hogs", place)))
 
     def _subject(self, glob: str, vcpus: Sequence[int] | None, loc: Loc) -> Iterator[Finding]:
         needs = (loc[:2], *_NODES)

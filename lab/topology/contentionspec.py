@@ -11,6 +11,9 @@ from lab.topology.atoms import Cpulist, DurationNs, Name, Percent, Spec, exactly
 #: Fields of what can be changed on guests, and all that one change may be of.
 GUEST_FIELDS = ("weight", "quota", "pinning")
 VARIED_FIELDS = ("run", "duty", *GUEST_FIELDS)
+#: The most that a hog of real-time priority may demand. The kernel leaves 5 % to everything else at least
+#: (Documentation/scheduler/sched-rt-group.rst), which is no time that a hog could have.
+MAX_REALTIME_DUTY_PCT = 90
 
 
 class HogSpec(Spec):
@@ -30,11 +33,24 @@ class HogSpec(Spec):
     weight: int = Field(
         100, ge=1, le=10_000, description="against guests, as that of a guest with as many vCPUs"
     )
+    realtime: bool = Field(
+        False,
+        description="SCHED_FIFO: it takes its pCPU at once when its period begins, and keeps it until it has had "
+        f"its duty, at most {MAX_REALTIME_DUTY_PCT}%; it has no weight",
+    )
 
     @model_validator(mode="after")
     def _sane(self) -> HogSpec:
         if not 0 <= self.duty <= 100:
             raise ValueError(f"duty is {self.duty:g}% of a pCPU; it must be between 0% and 100%")
+        if self.realtime and self.duty > MAX_REALTIME_DUTY_PCT:
+            raise ValueError(
+                f"duty is {self.duty:g}%; with realtime at most {MAX_REALTIME_DUTY_PCT}% is possible"
+            )
+        if self.realtime and "weight" in self.model_fields_set:
+            raise ValueError(
+                "weight is for a fair share, realtime for what comes before all shares; give one of them"
+            )
         if not 1_000_000 <= self.period <= 10_000_000_000:
             raise ValueError("period must be between 1ms and 10s")
         return self

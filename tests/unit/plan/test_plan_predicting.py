@@ -55,6 +55,17 @@ def test_only_what_runs_in_a_phase_counts() -> None:
     ]
 
 
+def test_a_realtime_hog_takes_its_duty_before_all_others() -> None:
+    phases = predict(
+        "  - {name: one, start: [two, first], duration: 9s}\n"
+        "  - {name: more, contention: [{hog: first, duty: 90%}, {nodes: a, weight: 10000}], duration: 9s}\n",
+        "  - {name: first, pcpus: '0', duty: 20%, realtime: true}\n",
+    )
+    assert phases[0] == {"a": [60, 50], "b": [60, 50]}
+    assert phases[1]["a"][0] == pytest.approx(90.1, abs=0.1)
+    assert phases[1]["b"][0] == pytest.approx(99.9, abs=0.1)
+
+
 def test_hogs_take_their_duty_and_no_more_than_their_share() -> None:
     phases = predict(
         "  - {name: small, start: [pinned, small, two], duration: 9s}\n"

@@ -98,6 +98,7 @@ def test_keys_that_take_a_boolean_are_few() -> None:
         "optional",
         "parameters",
         "read_only",
+        "realtime",
         "reload",
         "unchanged",
         "value",
