@@ -19,19 +19,26 @@ void marker_tracing(const char *directory)
 	tracing = directory;
 }
 
-/* Only now is the length known: finding and opening the file took time, too. */
-static void write_into(int fd, const char *name, uint64_t got_ns)
+/* "pvlock WHAT NAME NS", where NS is `ns`, or with `since_ns` what has passed since then. */
+struct mark {
+	const char *what, *name;
+	uint64_t ns, since_ns;
+};
+
+/* Only now is it known how long ago something was: finding and opening the file took time, too. */
+static void write_into(int fd, const struct mark *mark)
 {
 	char text[MARK_MAX];
-	int length = snprintf(text, sizeof(text), "pvlock hold %.31s %llu\n", name,
-			      (unsigned long long)(monotonic_ns() - got_ns));
+	uint64_t ns = mark->since_ns ? monotonic_ns() - mark->since_ns : mark->ns;
+	int length = snprintf(text, sizeof(text), "pvlock %s %.31s %llu\n", mark->what, mark->name,
+			      (unsigned long long)ns);
 
 	/* An instance that ends at this moment takes no marks any more: nobody misses this one. */
 	if (write(fd, text, (size_t)length) != length)
 		return;
 }
 
-void marker_write_hold(const char *name, uint64_t got_ns)
+static void write_mark(const struct mark *mark)
 {
 	char path[PATH_MAX];
 	struct dirent *entry;
@@ -48,9 +55,19 @@ void marker_write_hold(const char *name, uint64_t got_ns)
 		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		write_into(fd, name, got_ns);
+		write_into(fd, mark);
 		close(fd);
 	}
 	if (instances)
 		closedir(instances);
+}
+
+void marker_write_hold(const char *name, uint64_t got_ns)
+{
+	write_mark(&(struct mark){ .what = "hold", .name = name, .since_ns = got_ns });
+}
+
+void marker_write_limit(const char *name, uint64_t limit_ns)
+{
+	write_mark(&(struct mark){ .what = "marks", .name = name, .ns = limit_ns });
 }

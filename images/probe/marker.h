@@ -24,4 +24,10 @@ void marker_tracing(const char *directory);
  */
 void marker_write_hold(const char *name, uint64_t got_ns);
 
+/*
+ * Writes "pvlock marks NAME NS": that holds longer than NS are marked. Said again and again, so that a trace in which
+ * there was none differs from one in which nobody would have marked it.
+ */
+void marker_write_limit(const char *name, uint64_t limit_ns);
+
 #endif

@@ -26,8 +26,8 @@
  * vCPU's own absence counts. Percentiles are right within a sixteenth.
  *
  * With --mark-us a lock that was held for longer than that is marked in the guest's traces, before it is dropped:
- * "pvlock hold MODE NS" (marker.h), so that its holder can be told from whom else a preemption may have hit. In the
- * kernel nobody knows from when on it was held, so there is no such mark.
+ * "pvlock hold MODE NS" (marker.h), so that its holder can be told from whom else a preemption may have hit; and four
+ * times a second that this is done. In the kernel nobody knows from when on it was held, so there are no such marks.
  */
 #include <errno.h>
 #include <limits.h>
@@ -56,6 +56,7 @@
 #define TRIES 25
 /* Arithmetic steps per look at a clock while it is found out how long they take. */
 #define CALIBRATION_STEPS 20000
+#define SAY_LIMIT_NS (250 * NS_PER_MS)
 #define SLEEP_BIT 1u
 #define WAKE_BIT 2u
 
@@ -375,10 +376,31 @@ static void report(uint64_t elapsed_ns)
 	print_times("wait", &wait);
 }
 
+static uint64_t least(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
+}
+
+/* For the length asked for, or until a signal. Where holds are marked this is said meanwhile. */
+static void wait_for_end(const sigset_t *stops)
+{
+	uint64_t end_ns = monotonic_ns() + request.length_ns, now_ns;
+	bool marks = request.mark_ns != UINT64_MAX;
+
+	while ((now_ns = monotonic_ns()) < end_ns) {
+		uint64_t ns = marks ? least(end_ns - now_ns, SAY_LIMIT_NS) : end_ns - now_ns;
+		struct timespec span = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
+
+		if (marks)
+			marker_write_limit(mode_names[request.mode], request.mark_ns);
+		if (sigtimedwait(stops, NULL, &span) >= 0)
+			return;
+	}
+}
+
 static void run(void)
 {
 	sigset_t stops;
-	struct timespec length = { (time_t)(request.length_ns / NS_PER_S), (long)(request.length_ns % NS_PER_S) };
 	uint64_t begin_ns;
 
 	sigemptyset(&stops);
@@ -391,7 +413,7 @@ static void run(void)
 		threads[i].id = start_thread(contend, &threads[i]);
 	begin_ns = monotonic_ns(); /* not after the barrier: who leaves it last may do so late */
 	pthread_barrier_wait(&start);
-	sigtimedwait(&stops, NULL, &length);
+	wait_for_end(&stops);
 	atomic_store(&shared.over, true);
 	for (uint32_t i = 0; i < request.threads; i++)
 		pthread_join(threads[i].id, NULL);

@@ -144,9 +144,16 @@ def tracing(directory: Path, *instances: str) -> tuple[str, ...]:
 
 def marks(directory: Path, instance: str) -> list[tuple[str, int]]:
     """(name, ns) of every mark in an instance; fails where anything else stands there."""
-    text = (directory / "instances" / instance / "trace_marker").read_text()
-    found = [re.fullmatch(r"pvlock hold (\w+) (\d+)", line) for line in text.splitlines()]
-    return [(one[1], int(one[2])) for one in found if one is not None or pytest.fail(text)]
+    lines = (directory / "instances" / instance / "trace_marker").read_text().splitlines()
+    found = [re.fullmatch(r"pvlock (hold|marks) (\w+) (\d+)", line) for line in lines]
+    assert all(found), lines
+    return [(one[2], int(one[3])) for one in found if one is not None and one[1] == "hold"]
+
+
+def said(directory: Path) -> set[str]:
+    """What is said of what is marked, in the first instance."""
+    text = (directory / "instances/lab-one-7/trace_marker").read_text()
+    return {line for line in text.splitlines() if line.startswith("pvlock marks ")}
 
 
 @pytest.mark.parametrize("mode", ["spin", "futex"])
@@ -175,8 +182,10 @@ def test_an_instance_that_comes_later_is_found(built: Path, tmp_path: Path) -> N
 def test_nothing_is_marked_that_is_short_or_unasked(built: Path, tmp_path: Path) -> None:
     options = tracing(tmp_path, "lab-one-7")
     run(built, "--mode", "futex", "--hold", "2000000", "--seconds", "0.1", *options)
+    assert said(tmp_path) == set()
     run(built, "--mode", "futex", "--hold", "2000", "--seconds", "0.1", *options, "--mark-us", "1000000")
     assert marks(tmp_path, "lab-one-7") == []
+    assert said(tmp_path) == {"pvlock marks futex 1000000000"}
 
 
 def test_where_nobody_traces_it_runs_all_the_same(built: Path, tmp_path: Path) -> None:
