@@ -15,7 +15,10 @@ QUICKSTART = ROOT / "topologies/quickstart.yaml"
 SHORT = ("steal-pair", "weights")
 LONG = (
     "arithmetic",
+    "database",
     "hackbench-groups",
+    "hotplug-storm",
+    "interrupts",
     "lock-holder",
     "neighbour",
     "nohz-full",
@@ -32,9 +35,11 @@ ELSEWHERE = {
     "governor": "test_governor_user.py",
     "hog-duty": "test_contention.py",
     "live-changes": "test_contention.py",
+    "lock-holder-traced": "test_preemption.py",
     "matrix-small": "test_arms.py",
     "overcommit": "test_contention.py",
     "planted": "test_arms.py",
+    "preemption-pattern": "test_preemption.py",
     "quickstart": "conftest.py",
     "square-wave": "test_contention.py",
 }
