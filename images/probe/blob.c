@@ -18,7 +18,7 @@ static void make_room(struct blob *blob, size_t length)
 		size *= 2;
 	bytes = realloc(blob->bytes, size);
 	if (!bytes) {
-		fputs("pvknob: no memory\n", stderr);
+		fputs("no memory\n", stderr);
 		exit(1);
 	}
 	blob->bytes = bytes;

@@ -69,6 +69,7 @@ def _program(probe: Probe, name: str) -> Path:
         "pvknob": probe.pvknob,
         "pvload": probe.pvload,
         "pvlock": probe.pvlock,
+        "pvtrace": probe.pvtrace,
     }
     if name not in programs:
         raise BuildFailed(f"a recipe wants the program {name}; there are {', '.join(programs)}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The project's own small static programs: the probe, loads and what runs them, what drives knobs, and init."""
+"""The project's own small static programs: what samples, loads, drives knobs, records traces, and init."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.errors import BuildFailed, CommandFailed
 
 _TIMEOUT_S = 300
 #: Directories below `images` with a Makefile that puts programs into $(OUT), and what they are to make.
-_SOURCES = {"probe": ("pvprobe", "pvspin", "pvknob", "pvload", "pvlock"), "guest/init": ("init",)}
+_SOURCES = {"probe": ("pvprobe", "pvspin", "pvknob", "pvload", "pvlock", "pvtrace"), "guest/init": ("init",)}
 
 _COMPILED = (".c", ".h")
 
@@ -26,6 +26,7 @@ class Probe:
     pvknob: Path
     pvload: Path
     pvlock: Path
+    pvtrace: Path
     init: Path
 
 

@@ -187,7 +187,7 @@ class Machine:
 
     def make(self, words: list[str]) -> str:
         out = Path(next(word for word in words if word.startswith("OUT=")).removeprefix("OUT="))
-        for name in ("pvprobe", "pvspin", "pvknob", "pvload", "pvlock", "init"):
+        for name in ("pvprobe", "pvspin", "pvknob", "pvload", "pvlock", "pvtrace", "init"):
             write(out / name, name.encode(), 0o755)
         return ""
 

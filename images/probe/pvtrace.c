@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pvtrace: records one window of the kernel's tracepoints, on a host or in a guest. TRACE.md describes the files.
+ *
+ *     pvtrace DIR clock=NAME cpus=CPULIST [buffer_kib=N] [pids=FILE] [limit_mib=N] SYSTEM:EVENT...
+ *     pvtrace clean
+ *
+ * Prints `ready NS` when it records, and goes on until SIGTERM, SIGINT, SIGHUP or the end of its standard input, where
+ * that is a pipe, a socket or a terminal. Then it writes what is left, removes its instance, and prints `done`.
+ * `clean` removes the instances of those that were killed.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "blob.h"
+#include "cpulist.h"
+#include "monotonic.h"
+#include "traceabout.h"
+#include "traceclock.h"
+#include "tracefs.h"
+#include "tracestream.h"
+
+#define DEFAULT_BUFFER_KIB 4096
+/* With fewer pages than these half full is soon said of one page. */
+#define LEAST_BUFFER_KIB 64
+#define MOST_BUFFER_KIB (4u << 20)
+#define MOST_LIMIT_MIB (1u << 30)
+#define EDGE_PAIRS 5
+#define PAIR_INTERVAL_NS NS_PER_S
+/* A kernel that has nobody wait for half a buffer is asked this often instead. */
+#define ASK_INTERVAL_NS (50 * NS_PER_MS)
+#define MOST_IN_VAIN 8
+
+enum { SIGNALS, INPUT, BUFFERS };
+
+struct request {
+	char *directory;
+	const char *clock, *pids;
+	uint64_t cpus[MASK_WORDS];
+	bool has_cpus;
+	uint64_t buffer_kib, limit;
+	char **events;
+	size_t event_count;
+};
+
+struct recorder {
+	const struct request *request;
+	struct stream *stream;
+	FILE *about, *formats;
+	struct pollfd descriptors[BUFFERS + MASK_CPUS];
+	bool asks; /* from time to time, since poll() does not wait */
+	int in_vain;
+};
+
+static struct recorder recorder;
+
+static _Noreturn void usage_error(const char *text, const char *about)
+{
+	fprintf(stderr,
+		"pvtrace: %s%s\n"
+		"usage: pvtrace DIR clock=NAME cpus=CPULIST [buffer_kib=N] [pids=FILE] [limit_mib=N] SYSTEM:EVENT...\n"
+		"usage: pvtrace clean\n",
+		text, about);
+	exit(2);
+}
+
+static uint64_t parse_number(const char *word, const char *text, uint64_t least, uint64_t most)
+{
+	char *end;
+	unsigned long long number;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end != '\0' || errno != 0 || number < least || number > most)
+		usage_error("no number, or none that is possible: ", word);
+	return number;
+}
+
+static const char *value_of(const char *word, const char *key)
+{
+	size_t length = strlen(key);
+
+	return strncmp(word, key, length) == 0 && word[length] == '=' ? word + length + 1 : NULL;
+}
+
+static void take_option(struct request *request, const char *word)
+{
+	const char *value;
+
+	if ((value = value_of(word, "clock")))
+		request->clock = value;
+	else if ((value = value_of(word, "pids")))
+		request->pids = value;
+	else if ((value = value_of(word, "buffer_kib")))
+		request->buffer_kib = parse_number(word, value, LEAST_BUFFER_KIB, MOST_BUFFER_KIB);
+	else if ((value = value_of(word, "limit_mib")))
+		request->limit = parse_number(word, value, 0, MOST_LIMIT_MIB) << 20;
+	else if (!(value = value_of(word, "cpus")))
+		usage_error("unknown option ", word);
+	else if (!(request->has_cpus = cpulist_parse(value, request->cpus)))
+		usage_error("not a cpulist: ", value);
+}
+
+static void check_event(const char *event)
+{
+	const char *colon = strchr(event, ':');
+
+	if (!colon || colon == event || !colon[1])
+		usage_error("not a SYSTEM:EVENT: ", event);
+	for (const char *at = event; *at; at++)
+		if (!isalnum((unsigned char)*at) && *at != '_' && *at != '-' && at != colon)
+			usage_error("not a SYSTEM:EVENT: ", event);
+}
+
+static struct request parse_request(int argc, char **argv)
+{
+	struct request request = { .buffer_kib = DEFAULT_BUFFER_KIB, .limit = UINT64_MAX };
+	const char *refusal;
+
+	if (argc < 2 || argv[1][0] == '\0' || argv[1][0] == '-')
+		usage_error("no directory", "");
+	request.directory = argv[1];
+	request.events = calloc((size_t)argc, sizeof(*request.events));
+	if (!request.events)
+		trace_die("no memory");
+	for (int i = 2; i < argc; i++)
+		if (strchr(argv[i], '='))
+			take_option(&request, argv[i]);
+		else
+			check_event(request.events[request.event_count++] = argv[i]);
+	if (!request.clock || !request.has_cpus)
+		usage_error("missing option ", request.clock ? "cpus=CPULIST" : "clock=NAME");
+	if ((refusal = trace_clock_refusal(request.clock)))
+		trace_die("clock=%s: %s", request.clock, refusal);
+	return request;
+}
+
+static const char *basename_of(char *path)
+{
+	size_t length = strlen(path);
+	const char *slash;
+
+	while (length > 1 && path[length - 1] == '/')
+		path[--length] = '\0';
+	slash = strrchr(path, '/');
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* As the kernel reads masks: groups of 32 bits, the highest first. */
+static void set_cpumask(const uint64_t cpus[MASK_WORDS])
+{
+	struct blob mask = { 0 };
+
+	for (int group = 2 * MASK_WORDS - 1; group >= 0; group--) {
+		uint32_t bits = (uint32_t)(cpus[group / 2] >> (32 * (group % 2)));
+
+		if (mask.length > 0)
+			blob_format(&mask, ",%08" PRIx32, bits);
+		else if (bits || group == 0)
+			blob_format(&mask, "%" PRIx32, bits);
+	}
+	instance_must_write("tracing_cpumask", blob_text(&mask));
+	blob_free(&mask);
+}
+
+static void set_buffers(const struct request *request)
+{
+	char name[64], value[32];
+
+	instance_write("buffer_size_kb", "1"); /* CPUs that are not recorded need none */
+	snprintf(value, sizeof(value), "%" PRIu64, request->buffer_kib);
+	for (unsigned int number = 0; number < MASK_CPUS; number++)
+		if (request->cpus[number / 64] >> (number % 64) & 1) {
+			snprintf(name, sizeof(name), "per_cpu/cpu%u/buffer_size_kb", number);
+			instance_must_write(name, value);
+		}
+	instance_write("buffer_percent", "50");
+}
+
+static void set_pids(const char *path)
+{
+	struct blob pids = { 0 };
+	FILE *file = fopen(path, "re");
+	char line[64];
+
+	if (!file)
+		trace_die("%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!line[0] || line[strspn(line, "0123456789")])
+			trace_die("%s: not a thread's number: %s", path, line);
+		blob_format(&pids, "%s\n", line);
+	}
+	fclose(file);
+	if (pids.length == 0)
+		trace_die("%s: no thread in it: nothing would be recorded", path);
+	instance_must_write("set_event_pid", blob_text(&pids));
+	instance_must_write("options/event-fork", "1");
+	blob_free(&pids);
+}
+
+/* A new instance takes over what somebody has chosen for the kernel's own buffer. */
+static void set_options(void)
+{
+	instance_must_write("options/overwrite", "1"); /* what is lost is told where, in the page after it */
+	instance_write("options/record-tgid", "0");
+	instance_write("options/stacktrace", "0");
+	instance_write("options/userstacktrace", "0");
+}
+
+static void prepare_instance(struct request *request)
+{
+	tracefs_open();
+	instance_make(basename_of(request->directory));
+	instance_must_write("trace_clock", request->clock);
+	set_options();
+	set_cpumask(request->cpus);
+	set_buffers(request);
+	if (request->pids)
+		set_pids(request->pids);
+}
+
+/* The instance has a trace_marker of its own, whose texts always come; since Linux 6.16, the kernel's own's do too. */
+static bool enable_marks(void)
+{
+	instance_write("options/copy_trace_marker", "1");
+	return instance_write("options/markers", "1");
+}
+
+static bool enable_event(const char *event)
+{
+	const char *colon = strchr(event, ':');
+	char name[PATH_MAX];
+
+	if (strcmp(event, "ftrace:print") == 0)
+		return enable_marks();
+	snprintf(name, sizeof(name), "events/%.*s/%s/enable", (int)(colon - event), event, colon + 1);
+	return instance_write(name, "1");
+}
+
+static void tell_machine(const struct request *request, size_t page_size, FILE *about)
+{
+	static char bytes[8192];
+	struct text cpus = { .bytes = bytes, .size = sizeof(bytes) };
+	struct utsname machine;
+
+	uname(&machine);
+	cpulist_format(request->cpus, &cpus);
+	fprintf(about, "version 1\nclock %s\nkernel %s\n", request->clock, machine.release);
+	fprintf(about, "page_size %zu\ncpus %.*s\n", page_size, (int)cpus.length, cpus.bytes);
+}
+
+static void tell_pairs(struct recorder *this, int count)
+{
+	for (int i = 0; i < count; i++)
+		trace_clock_pair(this->request->clock, this->about);
+}
+
+static void start_recording(struct recorder *this)
+{
+	const struct request *request = this->request;
+	size_t page_size = formats_page_size();
+
+	this->about = about_make(request->directory);
+	this->stream = stream_open(request->directory, request->cpus, page_size, request->limit);
+	this->formats = formats_make(request->directory, request->events, request->event_count);
+	tell_machine(request, page_size, this->about);
+	for (size_t i = 0; i < request->event_count; i++) {
+		bool present = enable_event(request->events[i]);
+
+		fprintf(this->about, "event %s %s\n", request->events[i], present ? "present" : "absent");
+	}
+	tell_pairs(this, EDGE_PAIRS);
+	instance_must_write("tracing_on", "1");
+	printf("ready %" PRIu64 "\n", monotonic_ns());
+	fflush(stdout);
+}
+
+/* They wait until somebody looks for them, so that they come at no moment at which an instance would be left. */
+static int hold_signals(void)
+{
+	sigset_t signals;
+	int descriptor;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	descriptor = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (descriptor < 0)
+		trace_die("signalfd: %s", strerror(errno));
+	return descriptor;
+}
+
+/* Files and /dev/null are at their end from the beginning: that says nothing. */
+static bool input_can_end(void)
+{
+	struct stat about;
+
+	return fstat(STDIN_FILENO, &about) == 0 &&
+	       (S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode) || isatty(STDIN_FILENO));
+}
+
+static void watch(struct recorder *this, int signals)
+{
+	this->descriptors[SIGNALS] = (struct pollfd){ .fd = signals, .events = POLLIN };
+	this->descriptors[INPUT] = (struct pollfd){ .fd = input_can_end() ? STDIN_FILENO : -1, .events = POLLIN };
+	stream_watch(this->stream, this->descriptors + BUFFERS);
+}
+
+static bool input_ended(void)
+{
+	char bytes[256];
+	ssize_t length = read(STDIN_FILENO, bytes, sizeof(bytes));
+
+	return length == 0 || (length < 0 && errno != EINTR && errno != EAGAIN);
+}
+
+static bool told_to_end(const struct recorder *this)
+{
+	return this->descriptors[SIGNALS].revents || (this->descriptors[INPUT].revents && input_ended());
+}
+
+/* Old kernels call a buffer ready when it has any event; a CPU that is offline is ready in error all the time. */
+static void take_pages(struct recorder *this, bool called)
+{
+	bool any = stream_drain(this->stream);
+
+	if (called)
+		this->in_vain = any ? 0 : this->in_vain + 1;
+	this->asks = this->in_vain >= MOST_IN_VAIN;
+}
+
+static bool wait_until(struct recorder *this, uint64_t moment_ns)
+{
+	size_t count = BUFFERS + (this->asks ? 0 : stream_count(this->stream));
+	uint64_t now_ns = monotonic_ns();
+	uint64_t span_ns = moment_ns > now_ns ? moment_ns - now_ns : 0;
+	struct timespec span;
+
+	if (this->asks && span_ns > ASK_INTERVAL_NS)
+		span_ns = ASK_INTERVAL_NS;
+	span = (struct timespec){ (time_t)(span_ns / NS_PER_S), (long)(span_ns % NS_PER_S) };
+	return ppoll(this->descriptors, count, &span, NULL) > 0;
+}
+
+static void record(struct recorder *this)
+{
+	uint64_t next_ns = monotonic_ns() + PAIR_INTERVAL_NS;
+
+	for (;;) {
+		bool called = wait_until(this, next_ns);
+
+		if (called && told_to_end(this))
+			return;
+		take_pages(this, called);
+		if (monotonic_ns() < next_ns)
+			continue;
+		tell_pairs(this, 1);
+		next_ns += PAIR_INTERVAL_NS;
+		if (next_ns < monotonic_ns())
+			next_ns = monotonic_ns() + PAIR_INTERVAL_NS;
+	}
+}
+
+static void close_file(FILE *file, const char *name)
+{
+	bool failed = ferror(file);
+
+	if (fclose(file) != 0 || failed)
+		trace_die("%s: it could not be written whole", name);
+}
+
+static int finish(struct recorder *this)
+{
+	uint64_t unwritten;
+
+	instance_must_write("tracing_on", "0");
+	tell_pairs(this, EDGE_PAIRS);
+	stream_finish(this->stream);
+	formats_add_names(this->formats);
+	unwritten = stream_tell(this->stream, this->about);
+	fprintf(this->about, "cost_ns %" PRIu64 "\n", clock_ns(CLOCK_PROCESS_CPUTIME_ID));
+	close_file(this->formats, "formats");
+	close_file(this->about, "about");
+	if (unwritten)
+		fprintf(stderr, "pvtrace: %" PRIu64 " bytes were recorded and not written\n", unwritten);
+	if (!instance_remove())
+		return 1;
+	printf("done\n");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct request request;
+
+	if (argc == 2 && strcmp(argv[1], "clean") == 0)
+		return instances_clean();
+	request = parse_request(argc, argv);
+	recorder.request = &request;
+	recorder.descriptors[SIGNALS].fd = hold_signals();
+	if (mkdir(request.directory, 0755) != 0 && errno != EEXIST)
+		trace_die("%s: %s", request.directory, strerror(errno));
+	prepare_instance(&request);
+	start_recording(&recorder);
+	watch(&recorder, recorder.descriptors[SIGNALS].fd);
+	record(&recorder);
+	return finish(&recorder);
+}
