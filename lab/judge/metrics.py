@@ -16,6 +16,7 @@ from lab.judge.throughput import doubt_throughput, work_per_s
 from lab.measure.windows import LoadResult
 from lab.plan.labplan import LabPlan, LoadMetricPlan, LoadPlan, PhasePlan
 from lab.stats.compare import Better
+from lab.stats.fairness import jain_index
 
 #: The mean over busy vCPUs, as the guests counted it.
 STEAL = "steal"
@@ -61,16 +62,6 @@ def main_metric(plan: LabPlan, load: str) -> str:
     """What is meant by how a load did: its work, or the first metric that its output has."""
     metrics = next((one.metrics for one in plan.loads if one.name == load), ())
     return f"{load}.{metrics[0].name if metrics else THROUGHPUT}"
-
-
-def jain_index(shares: Sequence[float]) -> float | None:
-    """(sum x)^2 / (n sum x^2): 1.0 where all shares are equal, 1/n where one has everything.
-
-    Jain, Chiu, Hawe, A Quantitative Measure of Fairness and Discrimination for Resource Allocation,
-    DEC-TR-301, 1984. None for no shares, and where nobody has anything.
-    """
-    squares = sum(share * share for share in shares)
-    return sum(shares) ** 2 / (len(shares) * squares) if squares > 0 else None
 
 
 def busy_nodes(evidence: Evidence, phase: str) -> tuple[str, ...]:

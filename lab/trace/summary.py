@@ -24,8 +24,11 @@ class Holders:
     """What the preemptions of one vCPU hit in its guest, of those that could be told.
 
     `told` is how many of its preemptions the guest's trace says anything about; of these `in_lock` hit a task that
-    held a lock that it had marked, `no_preempt` a section that must not be preempted, `irqs_off` one with interrupts
-    off, `on_avoided` a vCPU that was to be avoided then. None: this guest cannot tell.
+    held a lock that it had marked, `no_preempt` a section that must not be preempted, `irqs_off` one with
+    interrupts off, `on_avoided` a vCPU that was to be avoided then. None: this guest cannot tell.
+
+    A tick tells only of preemptions that were longer than its period: `no_preempt` and `irqs_off` are of these
+    `told_by_tick`, not of all that were told. With interrupts off are only those seen that can be for certain.
     """
 
     told: int
@@ -33,6 +36,7 @@ class Holders:
     no_preempt: int | None
     irqs_off: int | None
     on_avoided: int | None = None
+    told_by_tick: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,41 @@ class Physics:
     error_ns: int
 
 
+#: Fewer bursts than this show no pattern, and of a longer period than the window allows nothing can be said.
+FEWEST_BURSTS = 5
+
+
+@dataclass(frozen=True)
+class TakerPattern:
+    """How one thread that takes pCPUs comes and goes: `taker` as in HitBy, with the thread's id on the host.
+
+    Of its `bursts` in the window, medians: `period_ns` from the beginning of one to that of the next, `length_ns`
+    from beginning to end, `run_ns` what of that it really ran. A spread is half the distance of the quartiles.
+    """
+
+    taker: str
+    tid: int
+    bursts: int
+    period_ns: int
+    period_spread_ns: int
+    length_ns: int
+    length_spread_ns: int
+    run_ns: int
+
+    @property
+    def periodic(self) -> bool:
+        """Whether most periods are the same within a tenth. What comes at random is spread by half of its mean."""
+        return self.period_spread_ns * 10 <= self.period_ns
+
+
 @dataclass(frozen=True)
 class PhaseTrace:
-    """What the traces of one phase come to; `lost` is by machine (HOST_SCOPE or a node) how many events are missing."""
+    """What the traces of one phase come to; `lost` is by machine (HOST_SCOPE or a node) how many events are
+    missing, `patterns` how takers come and go (lab.trace.pattern)."""
 
     phase: str
     vcpus: tuple[VcpuPreemptions, ...]
     physics: tuple[Physics, ...] = ()
     lost: Mapping[str, int] | None = None
     doubts: tuple[str, ...] = ()
+    patterns: tuple[TakerPattern, ...] = ()
