@@ -12,14 +12,19 @@ from lab.judge.compared import evaluate_compare
 from lab.judge.evidence import Evidence, join_reasons
 from lab.judge.foldeffect import evaluate_fold_effect
 from lab.judge.governor import evaluate_decisions, evaluate_governor
+from lab.judge.holders import evaluate_preempted_while
 from lab.judge.hostshare import evaluate_host_share
 from lab.judge.overrepeats import judge_repeats
+from lab.judge.physicscheck import evaluate_physics
 from lab.judge.prediction import evaluate_prediction
+from lab.judge.preempted import evaluate_preempted, evaluate_preempted_by, evaluate_wakeup_latency
 from lab.judge.preemptions import evaluate_preemptions
 from lab.judge.reported import evaluate_reported
+from lab.judge.runfairness import evaluate_fairness
 from lab.judge.steal import evaluate_steal
 from lab.judge.throughput import evaluate_throughput
 from lab.judge.verdict import Judgement, Outcome, Verdict
+from lab.judge.yields import evaluate_directed_yield
 from lab.measure.windows import Measurements
 from lab.plan.labplan import ExpectationKind, ExpectationPlan, LabPlan
 
@@ -37,6 +42,13 @@ _JUDGES: dict[ExpectationKind, Callable[[ExpectationPlan, Evidence], Iterator[Ve
     "decisions_match": evaluate_decisions,
     "prediction": evaluate_prediction,
     "compare": evaluate_compare,
+    "preempted": evaluate_preempted,
+    "wakeup_latency": evaluate_wakeup_latency,
+    "preempted_while": evaluate_preempted_while,
+    "preempted_by": evaluate_preempted_by,
+    "directed_yield": evaluate_directed_yield,
+    "fairness": evaluate_fairness,
+    "physics": evaluate_physics,
 }
 
 
