@@ -21,6 +21,8 @@ TICK_WITHIN_NS = 1_000_000
 
 #: What a load writes when it releases a lock that it held for long: which, and for how many nanoseconds.
 _HOLD = re.compile(r"pvlock hold (\S+) ([0-9]{1,18})\s*")
+#: What it says again and again: that it would mark what it held for longer than this (images/probe/marker.h).
+_MARKING = re.compile(r"pvlock marks (\S+) ([0-9]{1,18})\s*")
 
 _IDLE = 0
 
@@ -59,11 +61,13 @@ class GuestTrace:
 
     def __init__(self, guest: Trace, *, marks_holds: bool = False, tick_ns: int | None = None) -> None:
         """`marks_holds`: a load ran here that marks what it holds for long, so that without a mark nobody held any
-        lock for long. `tick_ns` is the period of the guest's timer tick, by default as its ticks show it."""
+        lock for long; it says so in the trace, too. `tick_ns` is the period of the guest's timer tick, by default as
+        its ticks show it."""
         self.guest = guest
         self.runners = Runners(guest.switches)
         self.holds = parse_holds(guest.marks)
-        self.marks_holds = marks_holds or len(self.holds.tid) > 0
+        said = any(_MARKING.fullmatch(text) for text in guest.marks.text)
+        self.marks_holds = marks_holds or said or len(self.holds.tid) > 0
         self.tick_ns = tick_period_ns(guest) if tick_ns is None else tick_ns
         # A kernel that does not count never has any; one that does counts its idle tasks as not to be preempted.
         self.counts_preempt_depth = bool(np.any(guest.ticks.preempt_depth > 0))
