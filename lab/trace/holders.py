@@ -61,7 +61,7 @@ class GuestTrace:
 
     def __init__(self, guest: Trace, *, marks_holds: bool = False, tick_ns: int | None = None) -> None:
         """`marks_holds`: a load ran here that marks what it holds for long, so that without a mark nobody held any
-        lock for long; it says so in the trace, too. `tick_ns` is the period of the guest's timer tick, by default as
+        lock for long; it says so in the trace, too. `tick_ns` is the period of the guest's tick, by default as
         its ticks show it."""
         self.guest = guest
         self.runners = Runners(guest.switches)
