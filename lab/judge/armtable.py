@@ -49,8 +49,8 @@ _IN_A_RECORDING = Words("repeat", "`repeats: {aa: true}` does it")
 
 def render_arms(report: ArmsReport, evidence: Evidence) -> str:
     """The comparison of a recording's arms, under what ran on what. ASCII, ends in a newline."""
-    head = _head(evidence.plan.comparison, evidence) if evidence.plan.comparison else []
-    return render_comparisons(report, head, lambda phase: _phase_title(evidence, phase), _IN_A_RECORDING)
+    head = arms_head(evidence.plan.comparison, evidence) if evidence.plan.comparison else []
+    return render_comparisons(report, head, lambda phase: arms_title(evidence, phase), _IN_A_RECORDING)
 
 
 def render_comparisons(
@@ -71,7 +71,7 @@ def render_comparisons(
         lines += ["", *_wrap(title(phase)), *_phase(report, phase, words.unit, details)]
     if not report.metrics:
         lines += ["", *_wrap(f"nothing to compare: no {words.unit} of {report.baseline} has any metric", 2)]
-    for text in (*_noise(report, words), _legend(report, words.unit)):
+    for text in arms_remarks(report, words):
         lines += ["", *_wrap(text)]
     return "\n".join(lines) + "\n"
 
@@ -80,7 +80,8 @@ def _wrap(text: str, indent: int = 0, hang: int | None = None) -> list[str]:
     return wrap(text, indent, hang, ARMS_WIDTH)
 
 
-def _head(plan: ComparisonPlan, evidence: Evidence) -> list[str]:
+def arms_head(plan: ComparisonPlan, evidence: Evidence) -> list[str]:
+    """What ran on what, and which arms in which order."""
     lab = evidence.plan
     emulated = ", emulated" if lab.host.emulated else ""
     order = f"order {plan.order}" + (f", seed {plan.seed}" if plan.order == "random" else "")
@@ -89,7 +90,8 @@ def _head(plan: ComparisonPlan, evidence: Evidence) -> list[str]:
     return [f"{lab.name}: {render_machinery(lab)} ({lab.host.where}{emulated})", what]
 
 
-def _phase_title(evidence: Evidence, phase: str) -> str:
+def arms_title(evidence: Evidence, phase: str) -> str:
+    """``Phase busy, load in 2 VMs x 2 vCPUs / 2 pCPUs``."""
     ran = [one.name for one in evidence.plan.phases if one.template == phase]
     busy = {node for name in ran for node in busy_nodes(evidence, name)}
     return f"Phase {phase}, load in {render_machinery(evidence.plan, busy or None)}"
@@ -102,7 +104,7 @@ def _phase(report: ArmsReport, phase: str, unit: str, details: bool) -> list[str
     lines = [_headings(width, report.rule.confidence_pct)]
     for metric in metrics:
         lines += _metric(report, metric, width, unit, details)
-    return lines + [line for text in _left_out(compared) for line in _wrap(f"! {text}", 2, 4)]
+    return lines + [line for text in left_out_texts(compared) for line in _wrap(f"! {text}", 2, 4)]
 
 
 def _metric(report: ArmsReport, metric: Metric, width: int, unit: str, details: bool) -> list[str]:
@@ -214,7 +216,7 @@ def render_details(done: Comparison, decimals: int) -> Iterator[str]:
 # ---- below the table
 
 
-def _left_out(compared: Iterable[ArmComparison]) -> Iterator[str]:
+def left_out_texts(compared: Iterable[ArmComparison]) -> Iterator[str]:
     """What is left out, with the metrics that it is left out of where that is not all of them."""
     metrics: dict[LeftOut, list[str]] = {}
     for one in compared:
@@ -227,6 +229,12 @@ def _left_out(compared: Iterable[ArmComparison]) -> Iterator[str]:
     for cost, alike in groups.items():
         of = "" if len(cost) == len(every) else f" of {', '.join(cost)}"
         yield from (f"left out{of}: {text}" for text in group_left_out(alike))
+
+
+def arms_remarks(report: ArmsReport, words: Words = _IN_A_RECORDING) -> Iterator[str]:
+    """How large the noise is, and what the words of the table mean."""
+    yield from _noise(report, words)
+    yield _legend(report, words.unit)
 
 
 def _noise(report: ArmsReport, words: Words) -> Iterator[str]:

@@ -12,7 +12,8 @@ from lab.judge.layout import MISSING, Column, Table, fit, number, wrap
 #: The widest line: what is left of 78 columns when a mail quotes it once.
 FOLD_WIDTH = 75
 
-_LEGEND = (
+#: What the columns mean.
+FOLD_LEGEND = (
     "ms: from the write until every folded vCPU's thread ran less than 5 % on the host, for good; steal: mean over "
     "the vCPUs of these nodes that stay; ratio: work per second over that of the last phase before with nothing "
     "folded; affinity of the load's tasks by sched_getaffinity, while folded and after unfolding"
@@ -31,7 +32,7 @@ def render_fold_table(evidence: Evidence) -> str:
     doubts = [f"{fold.phase}: {doubt}" for fold in folds for doubt in _doubts(fold)]
     lines = ["Folding", _groups(table.columns), *table.lines()]
     lines += [line for text in dict.fromkeys(doubts) for line in wrap(f"! {text}", 2, 4)]
-    return "\n".join([*lines, "", *wrap(_LEGEND)]) + "\n"
+    return "\n".join([*lines, "", *wrap(FOLD_LEGEND)]) + "\n"
 
 
 def fold_table(evidence: Evidence) -> Table:

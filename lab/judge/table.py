@@ -20,7 +20,8 @@ from lab.measure.windows import Measurements, TaskWindow
 from lab.plan.labplan import LabPlan, NodePlan, VcpuPlan
 from lab.units import format_cpulist, format_seconds
 
-_LEGEND = (
+#: What the columns of a phase mean.
+STEAL_LEGEND = (
     "guest: steal column of /proc/stat; host: run-queue delay of the vCPU's thread; diff: between the two; "
     "predict: fair share of what runs in the phase, as it runs; invol: involuntary switches of the vCPU's thread; "
     "slices: times it was put on a pCPU"
@@ -41,7 +42,7 @@ def render_phase_table(plan: LabPlan, measurements: Measurements) -> str:
         lines += [*([""] if lines else []), *_phase_lines(evidence, phase.name)]
     if len(plan.phases) == 2:
         lines += ["", *_before_after_lines(evidence, plan.phases[0].name, plan.phases[1].name)]
-    legend = f"{_LEGEND}; {GOVERNED_LEGEND}" if measurements.decisions else _LEGEND
+    legend = f"{STEAL_LEGEND}; {GOVERNED_LEGEND}" if measurements.decisions else STEAL_LEGEND
     return "\n".join([*lines, "", *wrap(legend)]) + "\n"
 
 
@@ -61,10 +62,11 @@ def _phase_lines(evidence: Evidence, phase: str) -> list[str]:
     lines += render_governors(evidence, phase)
     lines += render_hogs(evidence, phase)
     lines += render_proof(evidence, phase)
-    return lines + [line for text in _doubts(evidence, phase) for line in wrap(f"! {text}", 2, 4)]
+    return lines + [line for text in doubts_of(evidence, phase) for line in wrap(f"! {text}", 2, 4)]
 
 
-def _doubts(evidence: Evidence, phase: str) -> Iterator[str]:
+def doubts_of(evidence: Evidence, phase: str) -> Iterator[str]:
+    """Whatever speaks against what was measured in `phase`."""
     yield from (f"skipped: {reason}" for reason in evidence.skipped(phase))
     certain = evidence.phase_doubts(phase)
     yield from certain
@@ -174,7 +176,7 @@ def _before_after_lines(evidence: Evidence, before: str, after: str) -> list[str
         )
         for node, planned in _planned_vcpus(evidence)
     ]
-    work = [line for load in _load_names(evidence) for line in _work_change(evidence, load, before, after)]
+    work = [line for text in work_changes(evidence, before, after) for line in wrap(text, 2)]
     return [*wrap(f"Steal, {before} -> {after}, % of time"), heading(columns), *rows, *work]
 
 
@@ -190,12 +192,13 @@ def _arrow(before: float | None, after: float | None) -> str:
     return f"{number(before, 6)} -> {number(after, 6)}"
 
 
-def _work_change(evidence: Evidence, load: str, before: str, after: str) -> list[str]:
-    rates = [work_per_s(evidence.tasks(load, phase)) for phase in (before, after)]
-    ratio = f"{rates[1] / rates[0]:.2f}" if rates[0] > 0 else MISSING
-    if not any(rates):
-        return []
-    return wrap(f"work of {load}: {rates[0]:.1f}/s -> {rates[1]:.1f}/s, ratio {ratio}", 2)
+def work_changes(evidence: Evidence, before: str, after: str) -> Iterator[str]:
+    """Work per second of each load in two phases, and its ratio."""
+    for load in _load_names(evidence):
+        rates = [work_per_s(evidence.tasks(load, phase)) for phase in (before, after)]
+        ratio = f"{rates[1] / rates[0]:.2f}" if rates[0] > 0 else MISSING
+        if any(rates):
+            yield f"work of {load}: {rates[0]:.1f}/s -> {rates[1]:.1f}/s, ratio {ratio}"
 
 
 def render_verdicts(judgement: Judgement) -> str:
