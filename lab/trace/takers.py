@@ -14,7 +14,7 @@ UNKNOWN = "unknown"
 #: Names that the kernel gives its own threads (kthread_create and smpboot_register_percpu_thread in kernel/, mm/,
 #: block/, fs/, arch/x86/kvm, drivers/vhost): a trace has no other word on whether a thread is one.
 _KERNEL_THREADS = re.compile(
-    r"""kworker/|ksoftirqd/|ktimers/|migration/|rcu[_a-z]*(/|$)|rcuo[a-z]/|cpuhp/|idle_inject/|watchdog/|watchdogd$|
+    r"""kworker/|ksoftirqd/|ktimers/|migration/|rcu_|rcu[bc]/|rcuo[a-z]/|cpuhp/|idle_inject/|watchdog/|watchdogd$|
     kthreadd$|pool_workqueue_|kswapd\d|kcompactd\d|khugepaged$|ksmd$|oom_reaper$|khungtaskd$|kauditd$|kdevtmpfs$|
     kblockd$|kintegrityd$|irq/\d|irq_work/|jbd2/|ext4-rsv|xfs|btrfs-|erofs_worker|kvm-nx-lpage|kvm-pit/|vhost-\d|
     scsi_eh_|hwrng$|psimon$|backlog_napi/|napi/|stopper/""",
