@@ -23,12 +23,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "blob.h"
 #include "cpulist.h"
 #include "monotonic.h"
 #include "traceabout.h"
 #include "traceclock.h"
 #include "tracefs.h"
+#include "tracesetup.h"
 #include "tracestream.h"
 
 #define DEFAULT_BUFFER_KIB 4096
@@ -44,18 +44,8 @@
 
 enum { SIGNALS, INPUT, BUFFERS };
 
-struct request {
-	char *directory;
-	const char *clock, *pids;
-	uint64_t cpus[MASK_WORDS];
-	bool has_cpus;
-	uint64_t buffer_kib, limit;
-	char **events;
-	size_t event_count;
-};
-
 struct recorder {
-	const struct request *request;
+	const struct trace_request *request;
 	struct stream *stream;
 	FILE *about, *formats;
 	struct pollfd descriptors[BUFFERS + MASK_CPUS];
@@ -94,7 +84,7 @@ static const char *value_of(const char *word, const char *key)
 	return strncmp(word, key, length) == 0 && word[length] == '=' ? word + length + 1 : NULL;
 }
 
-static void take_option(struct request *request, const char *word)
+static void take_option(struct trace_request *request, const char *word)
 {
 	const char *value;
 
@@ -123,9 +113,9 @@ static void check_event(const char *event)
 			usage_error("not a SYSTEM:EVENT: ", event);
 }
 
-static struct request parse_request(int argc, char **argv)
+static struct trace_request parse_request(int argc, char **argv)
 {
-	struct request request = { .buffer_kib = DEFAULT_BUFFER_KIB, .limit = UINT64_MAX };
+	struct trace_request request = { .buffer_kib = DEFAULT_BUFFER_KIB, .limit = UINT64_MAX };
 	const char *refusal;
 
 	if (argc < 2 || argv[1][0] == '\0' || argv[1][0] == '-')
@@ -146,110 +136,7 @@ static struct request parse_request(int argc, char **argv)
 	return request;
 }
 
-static const char *basename_of(char *path)
-{
-	size_t length = strlen(path);
-	const char *slash;
-
-	while (length > 1 && path[length - 1] == '/')
-		path[--length] = '\0';
-	slash = strrchr(path, '/');
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-/* As the kernel reads masks: groups of 32 bits, the highest first. */
-static void set_cpumask(const uint64_t cpus[MASK_WORDS])
-{
-	struct blob mask = { 0 };
-
-	for (int group = 2 * MASK_WORDS - 1; group >= 0; group--) {
-		uint32_t bits = (uint32_t)(cpus[group / 2] >> (32 * (group % 2)));
-
-		if (mask.length > 0)
-			blob_format(&mask, ",%08" PRIx32, bits);
-		else if (bits || group == 0)
-			blob_format(&mask, "%" PRIx32, bits);
-	}
-	instance_must_write("tracing_cpumask", blob_text(&mask));
-	blob_free(&mask);
-}
-
-static void set_buffers(const struct request *request)
-{
-	char name[64], value[32];
-
-	instance_write("buffer_size_kb", "1"); /* CPUs that are not recorded need none */
-	snprintf(value, sizeof(value), "%" PRIu64, request->buffer_kib);
-	for (unsigned int number = 0; number < MASK_CPUS; number++)
-		if (request->cpus[number / 64] >> (number % 64) & 1) {
-			snprintf(name, sizeof(name), "per_cpu/cpu%u/buffer_size_kb", number);
-			instance_must_write(name, value);
-		}
-	instance_write("buffer_percent", "50");
-}
-
-static void set_pids(const char *path)
-{
-	struct blob pids = { 0 };
-	FILE *file = fopen(path, "re");
-	char line[64];
-
-	if (!file)
-		trace_die("%s: %s", path, strerror(errno));
-	while (fgets(line, sizeof(line), file)) {
-		line[strcspn(line, "\n")] = '\0';
-		if (!line[0] || line[strspn(line, "0123456789")])
-			trace_die("%s: not a thread's number: %s", path, line);
-		blob_format(&pids, "%s\n", line);
-	}
-	fclose(file);
-	if (pids.length == 0)
-		trace_die("%s: no thread in it: nothing would be recorded", path);
-	instance_must_write("set_event_pid", blob_text(&pids));
-	instance_must_write("options/event-fork", "1");
-	blob_free(&pids);
-}
-
-/* A new instance takes over what somebody has chosen for the kernel's own buffer. */
-static void set_options(void)
-{
-	instance_must_write("options/overwrite", "1"); /* what is lost is told where, in the page after it */
-	instance_write("options/record-tgid", "0");
-	instance_write("options/stacktrace", "0");
-	instance_write("options/userstacktrace", "0");
-}
-
-static void prepare_instance(struct request *request)
-{
-	tracefs_open();
-	instance_make(basename_of(request->directory));
-	instance_must_write("trace_clock", request->clock);
-	set_options();
-	set_cpumask(request->cpus);
-	set_buffers(request);
-	if (request->pids)
-		set_pids(request->pids);
-}
-
-/* The instance has a trace_marker of its own, whose texts always come; since Linux 6.16, the kernel's own's do too. */
-static bool enable_marks(void)
-{
-	instance_write("options/copy_trace_marker", "1");
-	return instance_write("options/markers", "1");
-}
-
-static bool enable_event(const char *event)
-{
-	const char *colon = strchr(event, ':');
-	char name[PATH_MAX];
-
-	if (strcmp(event, "ftrace:print") == 0)
-		return enable_marks();
-	snprintf(name, sizeof(name), "events/%.*s/%s/enable", (int)(colon - event), event, colon + 1);
-	return instance_write(name, "1");
-}
-
-static void tell_machine(const struct request *request, size_t page_size, FILE *about)
+static void tell_machine(const struct trace_request *request, size_t page_size, FILE *about)
 {
 	static char bytes[8192];
 	struct text cpus = { .bytes = bytes, .size = sizeof(bytes) };
@@ -269,7 +156,7 @@ static void tell_pairs(struct recorder *this, int count)
 
 static void start_recording(struct recorder *this)
 {
-	const struct request *request = this->request;
+	const struct trace_request *request = this->request;
 	size_t page_size = formats_page_size();
 
 	this->about = about_make(request->directory);
@@ -277,7 +164,7 @@ static void start_recording(struct recorder *this)
 	this->formats = formats_make(request->directory, request->events, request->event_count);
 	tell_machine(request, page_size, this->about);
 	for (size_t i = 0; i < request->event_count; i++) {
-		bool present = enable_event(request->events[i]);
+		bool present = trace_enable(request->events[i]);
 
 		fprintf(this->about, "event %s %s\n", request->events[i], present ? "present" : "absent");
 	}
@@ -334,10 +221,18 @@ static bool told_to_end(const struct recorder *this)
 	return this->descriptors[SIGNALS].revents || (this->descriptors[INPUT].revents && input_ended());
 }
 
-/* Old kernels call a buffer ready when it has any event; a CPU that is offline is ready in error all the time. */
-static void take_pages(struct recorder *this, bool called)
+static bool buffers_called(const struct recorder *this)
 {
-	bool any = stream_drain(this->stream);
+	for (size_t i = 0; i < stream_count(this->stream) && !this->asks; i++)
+		if (this->descriptors[BUFFERS + i].revents)
+			return true;
+	return false;
+}
+
+/* Old kernels call a buffer ready when it has any event; a CPU that is offline is ready in error all the time. */
+static void take_pages(struct recorder *this)
+{
+	bool called = buffers_called(this), any = stream_drain(this->stream);
 
 	if (called)
 		this->in_vain = any ? 0 : this->in_vain + 1;
@@ -362,11 +257,9 @@ static void record(struct recorder *this)
 	uint64_t next_ns = monotonic_ns() + PAIR_INTERVAL_NS;
 
 	for (;;) {
-		bool called = wait_until(this, next_ns);
-
-		if (called && told_to_end(this))
+		if (wait_until(this, next_ns) && told_to_end(this))
 			return;
-		take_pages(this, called);
+		take_pages(this);
 		if (monotonic_ns() < next_ns)
 			continue;
 		tell_pairs(this, 1);
@@ -398,7 +291,7 @@ static int finish(struct recorder *this)
 	close_file(this->about, "about");
 	if (unwritten)
 		fprintf(stderr, "pvtrace: %" PRIu64 " bytes were recorded and not written\n", unwritten);
-	if (!instance_remove())
+	if (!instance_remove() || stream_failed(this->stream))
 		return 1;
 	printf("done\n");
 	return 0;
@@ -406,7 +299,7 @@ static int finish(struct recorder *this)
 
 int main(int argc, char **argv)
 {
-	struct request request;
+	struct trace_request request;
 
 	if (argc == 2 && strcmp(argv[1], "clean") == 0)
 		return instances_clean();
@@ -415,7 +308,7 @@ int main(int argc, char **argv)
 	recorder.descriptors[SIGNALS].fd = hold_signals();
 	if (mkdir(request.directory, 0755) != 0 && errno != EEXIST)
 		trace_die("%s: %s", request.directory, strerror(errno));
-	prepare_instance(&request);
+	trace_prepare(&request);
 	start_recording(&recorder);
 	watch(&recorder, recorder.descriptors[SIGNALS].fd);
 	record(&recorder);

@@ -30,7 +30,7 @@ struct stream {
 	size_t page_size, count;
 	uint64_t bytes, limit;
 	int pipe[2], nowhere;
-	bool over_limit;
+	bool over_limit, failed;
 	struct pcpu pcpus[MASK_CPUS];
 };
 
@@ -103,6 +103,7 @@ static void give_up(struct stream *stream, struct pcpu *pcpu)
 		fprintf(stderr, "pvtrace: cpu%u.raw: %s: its last page is not whole\n", pcpu->number, strerror(errno));
 	close(pcpu->file);
 	pcpu->file = -1;
+	stream->failed = true;
 }
 
 static bool may_write(struct stream *stream, const struct pcpu *pcpu, size_t length)
@@ -231,6 +232,11 @@ void stream_finish(struct stream *stream)
 	for (size_t i = 0; i < stream->count; i++)
 		finish_pcpu(stream, &stream->pcpus[i], page);
 	free(page);
+}
+
+bool stream_failed(const struct stream *stream)
+{
+	return stream->failed;
 }
 
 uint64_t stream_tell(const struct stream *stream, FILE *about)

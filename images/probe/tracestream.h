@@ -28,6 +28,9 @@ bool stream_drain(struct stream *stream);
 /* After the end of recording: takes what is left, the pages that are not full too, and closes all. */
 void stream_finish(struct stream *stream);
 
+/* Whether a file could not be written. */
+bool stream_failed(const struct stream *stream);
+
 /* Writes the lines "cpu N ...". Returns the bytes that were read and not written, of whatever reason. */
 uint64_t stream_tell(const struct stream *stream, FILE *about);
 
