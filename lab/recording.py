@@ -14,6 +14,11 @@
     guests/NODE/domain.xml     the domain as it was defined
     guests/NODE/loads/LOAD/N.out, N.status
                                what run number N (from 0) of a load wrote, and how it ended (images/probe/pvload.c)
+    host/traces/PHASE/cpuN.raw, formats, about
+                               of a traced phase, what the host's kernel recorded (images/probe/TRACE.md)
+    host/traces/PHASE/threads  whose threads these are (lab.measure.tracefiles); offsets: how KVM moves guests' TSC
+    guests/NODE/traces/PHASE/cpuN.raw, formats, about
+                               the same of a guest's kernel
     guests/NODE/boots/N/       the first three of start number N (from 0), where the guest was started anew since
     verdicts.json              what the judge said (made anew by `lab check`)
     metrics.json               what `lab compare` compares (lab.cli.metricfile), made anew where it is out of date
@@ -26,14 +31,19 @@ experiment. Files are written as things happen: a recording cut short holds what
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import InputError, RecordingError
 from lab.measure.loadruns import LoadOutput
-from lab.plan.labplan import LabPlan, parse_plan_json, render_plan_json
+from lab.measure.tracefiles import TracedPhase
+from lab.plan.labplan import HOST_SCOPE, LabPlan, parse_plan_json, render_plan_json
+
+if TYPE_CHECKING:  # columns of numbers take longer to load than most commands take
+    from lab.trace.decode import TraceFiles
 
 FORMAT = 1
 
@@ -145,9 +155,36 @@ class Recording:
         status, output = (_read_bytes(path.with_suffix(suffix)) for suffix in (".status", ".out"))
         return LoadOutput(load, number, status, output)
 
+    def traces(self, phase: str) -> TracedPhase | None:
+        """What the traces of `phase` are made of; None where it was not traced."""
+        guests = self._guests_traces(phase)
+        host = self.directory / "host/traces" / phase
+        if not guests and not host.is_dir():
+            return None
+        return TracedPhase(
+            _read_trace(host), guests, _read_bytes(host / "threads"), _read_bytes(host / "offsets")
+        )
+
+    def _guests_traces(self, phase: str) -> dict[str, TraceFiles]:
+        found = sorted((self.directory / "guests").glob("*/traces"))
+        return {path.parent.name: _read_trace(path / phase) for path in found if (path / phase).is_dir()}
+
     def console(self, node: str) -> str:
         """The console of `node`, undecodable bytes replaced; empty if there is none."""
         return _read_bytes(self.directory / "guests" / node / "console.log").decode(errors="replace")
+
+    def host_console(self) -> str:
+        """The console of the host VM, likewise."""
+        return _read_bytes(self.directory / "host/console.log").decode(errors="replace")
+
+    def topology_text(self) -> str:
+        """The topology as it was given, likewise."""
+        return _read_bytes(self.directory / "topology.yaml").decode(errors="replace")
+
+    def lost_attempts(self) -> tuple[Path, ...]:
+        """The directories of attempts that lost a guest or the host, in order: recordings themselves."""
+        found = [path for path in (self.directory / "lost").glob("*") if path.name.isdecimal()]
+        return tuple(sorted(found, key=lambda path: int(path.name)))
 
 
 class RecordingWriter:
@@ -204,6 +241,15 @@ class RecordingWriter:
         directory.mkdir(parents=True, exist_ok=True)
         return directory / f"{number}.{name}"
 
+    def trace_directory(self, machine: str, phase: str) -> Path:
+        """Where the trace of a phase goes, of the host (HOST_SCOPE) or a node; what was there is removed."""
+        where = self.directory / ("host" if machine == HOST_SCOPE else f"guests/{machine}")
+        directory = where / "traces" / phase
+        if directory.exists():
+            shutil.rmtree(directory)
+        directory.mkdir(parents=True)
+        return directory
+
     def has_boot(self, node: str, boot: int) -> bool:
         """Whether the files of an earlier start are there; domain.xml is the last to be written."""
         return (self.directory / "guests" / node / "boots" / str(boot) / "domain.xml").exists()
@@ -229,6 +275,18 @@ def _read_bytes(path: Path) -> bytes:
         return b""
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _read_trace(directory: Path) -> TraceFiles:
+    """A file that is missing counts as empty."""
+    from lab.trace.decode import TraceFiles
+
+    numbers = sorted(int(name) for path in directory.glob("cpu*.raw") if (name := path.stem[3:]).isdecimal())
+    return TraceFiles(
+        about=_read_bytes(directory / "about"),
+        formats=_read_bytes(directory / "formats"),
+        raw={number: _read_bytes(directory / f"cpu{number}.raw") for number in numbers},
+    )
 
 
 def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:

@@ -110,7 +110,7 @@ class Wiring:
 
     def _programs(self) -> Programs:
         built = ensure_probe(self.workshop)
-        return Programs(built.pvprobe, built.pvknob, built.pvspin)
+        return Programs(built.pvprobe, built.pvknob, built.pvspin, built.pvtrace)
 
     def _start_host_vm(self, programs: Programs) -> NestedHost:
         parts = self.host_vm_parts()

@@ -254,7 +254,10 @@ class FakeHypervisor:
         with self.world.gate("kvm_counters"):
             guest = self._find(domain)
             count = [int(delay_ns) // 10_000_000 for delay_ns in guest.delay_ns]
-            return {v: {"preemption_reported": n, "preemption_other": 0} for v, n in enumerate(count)}
+            return {
+                v: {"preemption_reported": n, "preemption_other": 0, "exits": 100 * n, "wait": 0}
+                for v, n in enumerate(count)
+            }
 
     def vcpu_pins(self, domain: str) -> Mapping[int, tuple[int, ...]]:
         with self.world.gate("vcpu_pins"):
@@ -284,17 +287,26 @@ class FakeShell:
         self.lost: type[Lost] = HostLost
         self.directories = {"/", "/store"}
         self.kernel = FakeKernel(world.host_knobs, "host-boot", fences=world.host_fences)
+        self.tracing = world.tracing
 
     def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
+        """A script comes after the line that gives it its words."""
+        line, _, script = command.partition("\n")
         with self.world.gate(f"{self.name}: {command.split()[0]}"):
-            words = shlex.split(command)
-            result = self.obey(words[0], words[1:], timeout_s)
+            words = shlex.split(line)
+            result = self._script(script, words) if script else self.obey(words[0], words[1:], timeout_s)
         if check and result.status != 0:
             raise failed_command(self.name, command, result)
         return result
 
+    def _script(self, script: str, words: list[str]) -> CommandResult:
+        self.world.advance(10_000_000)
+        return self.tracing.script(script, words[2:])
+
     def obey(self, program: str, words: list[str], timeout_s: float) -> CommandResult:
         """Do what the program does. Children know more programs."""
+        if PurePosixPath(program).name == "pvtrace" and words == ["clean"]:
+            return self.tracing.clean()
         if PurePosixPath(program).name == "pvknob":
             return self.kernel.run(words, self.world.now_ns)
         if PurePosixPath(program).name == "pvspin":
@@ -399,6 +411,7 @@ class FakeGuestShell(FakeShell):
     def __init__(self, world: FakeWorld, guest: FakeGuest) -> None:
         super().__init__(world, guest.runs.files, f"guest {guest.node}")
         self.guest = guest
+        self.tracing = guest.tracing
         self.lost = GuestLost
         self.kernel = FakeKernel(
             guest.knobs, f"boot-{guest.started_ns}", self._refuses, (STUBBORN,), guest.fences
@@ -417,6 +430,11 @@ class FakeGuestShell(FakeShell):
         if program == "pvload":
             return self._pvload(words)
         return super().obey(program, words, timeout_s)
+
+    def _script(self, script: str, words: list[str]) -> CommandResult:
+        if self.guest.domain not in self.world.guests:
+            raise GuestLost(f"{self.name}: ssh connection lost")
+        return super()._script(script, words)
 
     def _now_ns(self) -> int:
         return self.world.now_ns - self.guest.started_ns

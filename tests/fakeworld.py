@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fakeload import FakeRuns
+from faketrace import FakeTracing
 
 from lab.errors import HostLost, LabFailure
 from lab.plan.decide import plan_lab
@@ -168,6 +169,7 @@ class FakeGuest:
     fences: dict[str, int] = field(default_factory=dict)
     loads: dict[str, FakeLoad] = field(default_factory=dict)
     runs: FakeRuns = field(default_factory=lambda: FakeRuns({}))
+    tracing: FakeTracing = field(default_factory=lambda: FakeTracing({}))
     steal_ns: list[float] = field(default_factory=list)
     delay_ns: list[float] = field(default_factory=list)
     run_ns: list[float] = field(default_factory=list)
@@ -197,7 +199,8 @@ class Watcher(Protocol):
 
 
 class FakeWorld:
-    """Everything that exists. `fates` says by node how its next boots end: ready, die, panic or mute."""
+    """Everything that exists. `fates` says by node how its next boots end: ready, die, panic or mute;
+    `trace_problems` why it cannot be traced (faketrace.REFUSALS)."""
 
     def __init__(self, facts: HostFacts | None = None) -> None:
         self.facts = facts or make_facts()
@@ -217,6 +220,8 @@ class FakeWorld:
         self.host_knobs = {HOST_KNOB: HOST_VALUE}
         self.host_fences: dict[str, int] = {}
         self.hogs: dict[tuple[str, str], FakeHog] = {}
+        self.tracing = FakeTracing(self.files)
+        self.trace_problems: dict[str, str] = {}
         self.calls: list[str] = []
         self.fault: Fault | None = None
         self._due: list[tuple[int, Callable[[], None]]] = []
@@ -249,6 +254,7 @@ class FakeWorld:
         self.networks.clear()
         self.files.clear()
         self.hogs.clear()
+        self.tracing.running.clear()
 
     def owned(self, lab_id: str) -> list[str]:
         """Whatever of a lab exists."""
@@ -257,6 +263,7 @@ class FakeWorld:
             *(f"domain {name}" for name, guest in self.guests.items() if guest.lab_id == lab_id),
             *(f"network {name}" for name, owner in self.networks.items() if owner == lab_id),
             *(f"hog {name}" for path, name in self.hogs if path.startswith(directory)),
+            *(f"recorder {path}" for path in self.tracing.running if path.startswith(directory)),
             *(f"file {path}" for path in self.files if path.startswith(directory)),
             *(f"agent {agent.stream}" for agent in self.agents),
             *(["an open shell"] if self.open_shells else []),
@@ -368,6 +375,8 @@ class FakeWorld:
             raise LabFailure(f"starting a domain: domain {guest.domain} is running already")
         guest.pid = self.new_pid()
         guest.lies_pct = self.lies_pct.get(guest.node, 0.0)
+        guest.tracing = FakeTracing(guest.runs.files, problem=self.trace_problems.get(guest.node))
+        self.files[f"/run/libvirt/qemu/{guest.domain}.pid"] = bytearray(f"{guest.pid}\n".encode())
         self.guests[guest.domain] = guest
         self.files[guest.console] = bytearray(b"Booting Linux\n")
 

@@ -34,6 +34,7 @@ class Programs:
     probe: Path
     knob: Path
     spin: Path
+    trace: Path
 
 
 class LibvirtHost:
@@ -57,7 +58,8 @@ class LibvirtHost:
 
     def program(self, name: HostProgram) -> str:
         """One of the lab's programs on this host."""
-        return self.stage({"pvknob": self._programs.knob, "pvspin": self._programs.spin}[name])
+        programs = self._programs
+        return self.stage({"pvknob": programs.knob, "pvspin": programs.spin, "pvtrace": programs.trace}[name])
 
     def stage(self, source: Path) -> str:
         """The host's path of the same bytes; named by their hash, so that they are copied once."""

@@ -110,19 +110,15 @@ class LibvirtHypervisor:
         return dict(_owned(found))
 
     def kvm_counters(self, domain: str) -> Mapping[int, Mapping[str, int]]:
-        """KVM's own counters, which libvirt reads from the kernel's binary statistics (`virsh domstats --vcpu`)."""
+        """KVM's own counters, which libvirt reads from the kernel's binary statistics (`virsh domstats --vcpu`),
+        and what it reads of the threads itself: time, wait and delay, in ns."""
         with translated(f"reading statistics of {domain}"):
             found = self._connection.lookupByName(domain)
             answers = self._connection.domainListGetStats([found], libvirt.VIR_DOMAIN_STATS_VCPU)
         if not answers:  # libvirt leaves out what ended since it was found
             raise LabFailure(f"reading statistics of {domain}: it has just ended")
         ((_, stats),) = answers
-        counters: dict[int, dict[str, int]] = {}
-        for key, value in stats.items():
-            match = re.fullmatch(r"vcpu\.(\d+)\.(\w+)\.sum", key)
-            if match:
-                counters.setdefault(int(match[1]), {})[match[2]] = int(value)
-        return counters
+        return vcpu_counters(stats)
 
     def vcpu_pins(self, domain: str) -> Mapping[int, tuple[int, ...]]:
         """Live affinity of every vCPU."""
@@ -165,3 +161,13 @@ def _owned(objects: Any) -> Iterator[tuple[str, str]]:
 
 def _dotted(number: int) -> str:
     return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
+
+
+def vcpu_counters(stats: Mapping[str, Any]) -> dict[int, dict[str, int]]:
+    """Those of a domain's statistics that count something of a vCPU, by vCPU and name."""
+    counters: dict[int, dict[str, int]] = {}
+    for key, value in stats.items():
+        match = re.fullmatch(r"vcpu\.(\d+)\.(?:(\w+)\.sum|(time|wait|delay))", key)
+        if match:
+            counters.setdefault(int(match[1]), {})[match[2] or match[3]] = int(value)
+    return counters

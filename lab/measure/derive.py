@@ -17,7 +17,6 @@ from lab.errors import RecordingError
 from lab.measure.boots import GuestBoot, boot_at, restart_times, split_boots
 from lab.measure.clock import Exchange, match_clocks
 from lab.measure.doubts import (
-    COVERAGE_PCT,
     OUTER_DELAY_PCT,
     OUTER_WORK_DELAY_PCT,
     doubt_clock,
@@ -32,14 +31,14 @@ from lab.measure.governed import NodeView, file_changes, govern_decisions
 from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, task_windows
 from lab.measure.happened import EventLike
 from lab.measure.hogwork import hog_windows, schedule_window
-from lab.measure.hostside import KvmReading, ThreadCounters, VcpuThread, kvm_series, vcpu_threads
+from lab.measure.hostside import ThreadCounters, VcpuThread, vcpu_threads
+from lab.measure.kvmcounters import KvmReading, KvmSeries, kvm_growth, kvm_series
 from lab.measure.loadresults import load_results
 from lab.measure.loadruns import LoadOutput
 from lab.measure.outside import Span, doubt_outside
 from lab.measure.probestream import ProbeStream, StreamError, parse_stream
 from lab.measure.proof import Prover, WindowProof
 from lab.measure.scheduled import schedule_doubts
-from lab.measure.series import Series
 from lab.measure.skipped import skipped_knobs
 from lab.measure.windows import (
     ClockMatch,
@@ -141,7 +140,7 @@ class _Derivation:
         return vcpu_threads(self._host, self._restarts)
 
     @cached_property
-    def _kvm(self) -> dict[tuple[str, int], tuple[Series, ...]]:
+    def _kvm(self) -> dict[tuple[str, int], KvmSeries]:
         return kvm_series(self._recording.kvm_stats(), self._restarts)
 
     @cached_property
@@ -323,7 +322,7 @@ class _Derivation:
         thread = self._threads.get((node, vcpu))
         host = None if thread is None else thread.growth(stretch.start_ns, stretch.end_ns)
         steal_ns = None if stretch.guest is None else stretch.guest.steal_ns(vcpu)
-        kvm = _kvm_growth(self._kvm.get((node, vcpu), ()), stretch.start_ns, stretch.end_ns)
+        kvm = kvm_growth(self._kvm.get((node, vcpu), {}), stretch.start_ns, stretch.end_ns)
         window = VcpuWindow(
             node=node,
             vcpu=vcpu,
@@ -335,8 +334,9 @@ class _Derivation:
             slices=None if host is None else host.slices,
             voluntary_switches=None if host is None else host.voluntary,
             involuntary_switches=None if host is None else host.involuntary,
-            kvm_preemption_reported=kvm[0],
-            kvm_preemption_other=kvm[1],
+            kvm_preemption_reported=kvm.get("preemption_reported"),
+            kvm_preemption_other=kvm.get("preemption_other"),
+            kvm=kvm,
         )
         doubts = (*stretch.doubts, *_side_doubts(window, thread, host), *self._agreement_doubts(window))
         return VcpuWindow(**{**window.__dict__, "doubts": doubts})
@@ -382,24 +382,6 @@ def _side_doubts(
     if window.guest_steal_ns is not None and window.guest_steal_ns < 0:
         doubts.append(f"steal of {name} ran backwards")
     return tuple(doubts)
-
-
-def _kvm_growth(several: Sequence[Series], start_ns: int, end_ns: int) -> tuple[int | None, int | None]:
-    """Growth of KVM_COUNTERS in the start that the stretch lies in; (None, None) where they were not read."""
-    grown = (_kvm_growth_of(series, start_ns, end_ns) for series in several)
-    return next((one for one in grown if one[0] is not None), (None, None))
-
-
-def _kvm_growth_of(series: Series, start_ns: int, end_ns: int) -> tuple[int | None, int | None]:
-    """Reads that reach nearly over the stretch are scaled to the whole of it."""
-    if not series.times_ns:
-        return (None, None)
-    first_ns, last_ns = max(start_ns, series.times_ns[0]), min(end_ns, series.times_ns[-1])
-    if last_ns <= first_ns or 100 * (last_ns - first_ns) < COVERAGE_PCT * (end_ns - start_ns):
-        return (None, None)
-    scale = (end_ns - start_ns) / (last_ns - first_ns)
-    reported, other = (round(count * scale) for count in series.growth(first_ns, last_ns))
-    return (reported, other)
 
 
 def _retry_text(event: EventLike) -> str:

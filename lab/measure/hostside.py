@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a host's stream, and KVM's statistics, say about vCPUs over a stretch of time."""
+"""What a host's stream says about vCPUs over a stretch of time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
 
 from lab.measure.probestream import ProbeStream, VcpuSample
 from lab.measure.series import Series, series_of, split_at
@@ -67,44 +66,3 @@ def _thread(readings: Sequence[VcpuSample]) -> Series:
     return series_of(
         [(one.t_ns, (one.run_ns, one.delay_ns, one.slices, one.voluntary, one.involuntary)) for one in same]
     )
-
-
-class KvmReading(Protocol):
-    """KVM's cumulative counters of one vCPU, read between two times of the host's clock."""
-
-    @property
-    def t0_ns(self) -> int: ...
-    @property
-    def t1_ns(self) -> int: ...
-    @property
-    def node(self) -> str: ...
-    @property
-    def vcpu(self) -> int: ...
-    @property
-    def counters(self) -> Mapping[str, int]: ...
-
-
-#: The counters that windows keep (Documentation/virt/kvm/x86; arch/x86/kvm/x86.c, kvm_vcpu_stats_desc).
-KVM_COUNTERS = ("preemption_reported", "preemption_other")
-
-
-def kvm_series(
-    readings: Iterable[KvmReading], restarts: Restarts = MappingProxyType({})
-) -> dict[tuple[str, int], tuple[Series, ...]]:
-    """KVM_COUNTERS over time, by node and vCPU, a series for each start; a reading that lacks one is left out."""
-    found: dict[tuple[str, int], list[tuple[int, tuple[int, ...]]]] = {}
-    for reading in readings:
-        values = [_kvm_counter(reading.counters, name) for name in KVM_COUNTERS]
-        whole = tuple(value for value in values if value is not None)
-        if len(whole) == len(values):
-            middle_ns = (reading.t0_ns + reading.t1_ns) // 2
-            found.setdefault((reading.node, reading.vcpu), []).append((middle_ns, whole))
-    return {
-        key: tuple(map(series_of, split_at(values, lambda one: one[0], restarts.get(key[0], ()))))
-        for key, values in found.items()
-    }
-
-
-def _kvm_counter(counters: Mapping[str, int], name: str) -> int | None:
-    # libvirt's domstats calls it NAME.sum, KVM's own binary statistics NAME.
-    return counters.get(f"{name}.sum", counters.get(name))

@@ -14,6 +14,8 @@ from lab.units import parse_cpulist
 LAB, KERNEL, NOBODY = "@lab", "@kernel", "-"
 #: The name of the process that carries out the lab's commands on the host.
 COMMANDS = "commands"
+#: The name of the process that records a trace of the host.
+TRACER = "tracer"
 
 #: Where the time that a pCPU's tasks have run stands in its line of /proc/schedstat, its name being number 0
 #: (Documentation/scheduler/sched-stats.rst): in ns, counted when a task leaves the pCPU.
@@ -47,8 +49,9 @@ class HostTask:
 
     @property
     def is_helper(self) -> bool:
-        """Whether it is the lab's own, but no part of the contention: its probe, and what carries out commands."""
-        return self.owner in (LAB, f"{LAB}:{COMMANDS}")
+        """Whether it is the lab's own, but no part of the contention: its probe, what carries out commands, and
+        what records traces."""
+        return self.owner in (LAB, f"{LAB}:{COMMANDS}", f"{LAB}:{TRACER}")
 
     @property
     def key(self) -> tuple[int, int]:

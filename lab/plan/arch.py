@@ -16,7 +16,8 @@ class GuestArch:
 
     `machine`, `features`, `timers` and `migratable` are libvirt's (formatdomain); `smt_features` are those of the
     CPU without which a guest does not see that its vCPUs are threads of one core; `cmdline` is the kernel's command
-    line (Documentation/admin-guide/kernel-parameters.txt).
+    line (Documentation/admin-guide/kernel-parameters.txt). `trace_clock` is the clock of traces
+    (Documentation/trace/ftrace.rst).
     """
 
     machine: str
@@ -25,6 +26,7 @@ class GuestArch:
     migratable: str | None
     smt_features: tuple[str, ...]
     cmdline: str
+    trace_clock: str
 
 
 #: Choices for x86_64 are about exits, which cost most where KVM itself is emulated: `pc` has fewer devices to
@@ -45,9 +47,20 @@ _ARCHES: Mapping[str, GuestArch] = MappingProxyType(
             # (arch/x86/kernel/cpu/topology_amd.c), and QEMU leaves it out of host-passthrough. Intel's go without.
             smt_features=("topoext",),
             cmdline="console=hvc0 quiet panic=-1 no_timer_check tsc=reliable",
+            # The TSC itself: a guest's is its host's and an offset that KVM tells, so both traces have one clock.
+            trace_clock="x86-tsc",
         ),
     }
 )
+
+
+#: The clock of traces where an architecture has none that guests and their host share.
+USUAL_TRACE_CLOCK = "mono"
+
+
+def trace_clock(name: str) -> str:
+    """The clock of traces on architecture `name`."""
+    return _ARCHES[name].trace_clock if name in _ARCHES else USUAL_TRACE_CLOCK
 
 
 def guest_arch(name: str) -> GuestArch:

@@ -18,6 +18,7 @@ from lab.plan.knobs import plan_knobs
 from lab.plan.labplan import ArmPlan, ComparisonPlan, LabPlan, PhasePlan
 from lab.topology.armspec import AA_ARM, ArmSpec
 from lab.topology.model import Topology
+from lab.topology.tracespec import trace_words
 
 
 def plan_comparison(topology: Topology, lab_id: str) -> ComparisonPlan | None:
@@ -53,6 +54,7 @@ def _plan_arm(topology: Topology, arm: ArmSpec, lab_id: str) -> ArmPlan:
         kernels=arm_kernels(topology, arm),
         start=arm.start,
         stop=arm.stop,
+        trace=trace_words(arm.trace),
     )
 
 
@@ -130,13 +132,20 @@ def counted_phases(plan: LabPlan, template: str, arm: str) -> tuple[PhasePlan, .
 
 def template_phases(plan: LabPlan) -> tuple[PhasePlan, ...]:
     """The phases of the topology without what the baseline changes in them; the plan's own where nothing is
-    compared."""
+    compared. What is traced in them is None where every arm says that for itself."""
     comparison = plan.comparison
     if comparison is None:
         return plan.phases
     arm = next(one for one in comparison.details if one.name == comparison.baseline)
-    names = dict.fromkeys(one.template for one in plan.phases)
-    return tuple(_template(counted_phases(plan, str(name), arm.name)[0], arm) for name in names)
+    silent = next((one.name for one in comparison.details if one.trace is None), None)
+    names = dict.fromkeys(str(one.template) for one in plan.phases)
+    return tuple(
+        replace(
+            _template(counted_phases(plan, name, arm.name)[0], arm),
+            trace=counted_phases(plan, name, silent)[0].trace if silent else None,
+        )
+        for name in names
+    )
 
 
 def _template(phase: PhasePlan, arm: ArmPlan) -> PhasePlan:

@@ -36,6 +36,8 @@ def _changes(plan: LabPlan, arm: ArmPlan) -> Iterator[str]:
     for verb, loads in (("start", arm.start), ("leave out", arm.stop)):
         if loads:
             yield f"{verb} {', '.join(loads)}"
+    if arm.trace is not None:
+        yield f"trace {', '.join(arm.trace) or 'nothing'}"
     yield from render_knobs(arm.knobs)
     yield from render_folds(arm.knobs)
 

@@ -35,6 +35,7 @@ from lab.plan.network import domain_name, node_address, node_mac, plan_network
 from lab.plan.placement import Pins, Placement, plan_placement
 from lab.plan.predicting import hog_contender, with_predictions
 from lab.plan.schedule import plan_schedule
+from lab.plan.tracing import Traced, plan_trace
 from lab.topology.armchecks import arm_phases
 from lab.topology.armspec import AA_ARM
 from lab.topology.model import Node, Topology
@@ -66,7 +67,7 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
         nodes=_plan_nodes(topology, placement, loads, hogs, network, lab_id),
         knobs=plan_knobs(topology.knobs, topology.nodes, topology.registry, lab_id),
         loads=loads,
-        phases=_plan_all_phases(topology, comparison, lab_id),
+        phases=_plan_all_phases(topology, comparison, lab_id, _traced(topology, facts, placement)),
         measure=MeasurePlan(
             topology.measure.interval // 1_000_000,
             topology.measure.disagreement,
@@ -78,6 +79,16 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
         hogs=hogs,
     )
     return with_predictions(plan)
+
+
+def _traced(topology: Topology, facts: HostFacts, placement: Placement) -> Traced:
+    homes = [pcpu for pins in placement.pins for pcpus in pins for pcpu in set(pcpus)]
+    return Traced(
+        arch=facts.arch,
+        vcpus_on_pcpu=max(map(homes.count, homes)),
+        memory_mib=min(node.memory_mib for node in topology.nodes),
+        vcpus=max(node.vcpus for node in topology.nodes),
+    )
 
 
 def _overcommit(topology: Topology, placement: Placement) -> float:
@@ -93,21 +104,23 @@ def _plan_kernels(topology: Topology, catalogue: KernelCatalogue, emulated: bool
 
 
 def _plan_all_phases(
-    topology: Topology, comparison: ComparisonPlan | None, lab_id: str
+    topology: Topology, comparison: ComparisonPlan | None, lab_id: str, traced: Traced
 ) -> tuple[PhasePlan, ...]:
     """The topology's phases, or those of all arms and repeats."""
     if comparison is None:
-        return _plan_phases(topology, topology.phases, lab_id)
+        return _plan_phases(topology, topology.phases, lab_id, traced)
     arms = {arm.name: arm for arm in topology.arms}
     arms.setdefault(AA_ARM, arms[comparison.baseline])
     of_arms = {
-        name: _plan_phases(topology, arm_phases(topology.phases, arms[name]), lab_id)
+        name: _plan_phases(topology, arm_phases(topology.phases, arms[name]), lab_id, traced)
         for name in comparison.arms
     }
     return plan_repeats(comparison, of_arms)
 
 
-def _plan_phases(topology: Topology, phases: Sequence[PhaseSpec], lab_id: str) -> tuple[PhasePlan, ...]:
+def _plan_phases(
+    topology: Topology, phases: Sequence[PhaseSpec], lab_id: str, traced: Traced
+) -> tuple[PhasePlan, ...]:
     return tuple(
         PhasePlan(
             name=phase.name,
@@ -123,6 +136,7 @@ def _plan_phases(topology: Topology, phases: Sequence[PhaseSpec], lab_id: str) -
             govern=plan_govern(phase.govern, topology.nodes),
             contention=plan_contention(phase.contention, topology.nodes),
             changes=plan_schedule(phase.schedule, phase.duration, topology.nodes),
+            trace=plan_trace(topology.trace if phase.trace is None else phase.trace, traced, phase.duration),
         )
         for phase in phases
     )

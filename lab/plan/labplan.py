@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from lab.knobs.model import BackendKind, Conversion, KnobKind, Registry
 from lab.plan.facts import HostFacts
+from lab.plan.traceplan import TracePlan as TracePlan
 
 #: The `node` of settings that are written on the host.
 HOST_SCOPE = "@host"
@@ -33,6 +34,13 @@ ExpectationKind = Literal[
     "decisions_match",
     "compare",
     "prediction",
+    "preempted",
+    "wakeup_latency",
+    "preempted_while",
+    "preempted_by",
+    "directed_yield",
+    "fairness",
+    "physics",
 ]
 
 
@@ -289,18 +297,21 @@ class PhasePlan:
     contention: tuple[ChangePlan, ...] = ()
     changes: tuple[ChangePlan, ...] = ()
     predicted: tuple[PredictedSteal, ...] | None = None
+    trace: TracePlan | None = None
 
 
 @dataclass(frozen=True)
 class ArmPlan:
     """One arm: what it does before the topology's first phase, which kernel nodes boot that do not boot their own
-    (node, kernel), which loads run in it besides those that phases start, and which of those do not."""
+    (node, kernel), which loads run in it besides those that phases start, and which of those do not. `trace` are
+    the words of what is traced in all of its phases (lab.plan.tracing); None where each phase says it itself."""
 
     name: str
     knobs: tuple[KnobSetting, ...] = ()
     kernels: tuple[tuple[str, str], ...] = ()
     start: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
+    trace: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -335,6 +346,10 @@ class ExpectationPlan:
     numbers of steps, and settles_within in ns. Where arms are compared, `phases` are those of the topology, and
     every counted repeat of `arm` is judged; of every arm where that is None. Compare has one phase and an arm, the
     `metric` or `load` compared, and `verdicts` (lab.stats.compare.Change) any of which is as expected.
+
+    Of traced phases (lab.topology.tracedspec): `statistic` is rate, p50, p90, p99, max or share for preempted and
+    wakeup_latency, the state for preempted_while; `taker` is how the name begins for preempted_by. Their bounds are
+    per second for rate and preempted_by, ms for lengths, per cent for share, preempted_while and directed_yield.
     """
 
     kind: ExpectationKind
@@ -350,6 +365,8 @@ class ExpectationPlan:
     arm: str | None = None
     metric: str | None = None
     verdicts: tuple[str, ...] = ()
+    statistic: str | None = None
+    taker: str | None = None
 
 
 @dataclass(frozen=True)

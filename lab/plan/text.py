@@ -15,6 +15,7 @@ from lab.plan.governing import render_govern
 from lab.plan.knobtext import render_folds, render_knobs
 from lab.plan.labplan import LabPlan, LoadPlan, NodePlan, PhasePlan
 from lab.plan.restarts import plan_restarts, render_restart
+from lab.plan.tracing import render_trace
 from lab.units import format_cpulist, format_seconds
 
 #: Of the command of a load, so that a line of a section has 80 columns at most.
@@ -125,6 +126,7 @@ def _phase(phase: PhasePlan, restarts: Sequence[str]) -> Iterator[str]:
         *map(render_govern, phase.govern),
         *map(render_change, phase.contention),
         *render_changes(phase.changes),
+        *render_trace(phase.trace),
         *render_predicted(phase),
     ):
         yield f"  {line}"

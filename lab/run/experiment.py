@@ -59,7 +59,9 @@ def _run_once(
         open_recording(lab, topology_text, directory) as writer,
         host_knobs_restored(lab, around.narrator),
     ):
-        PhaseRunner(lab, around.narrator, writer.kvm_stats, writer.load_path).run_all()
+        PhaseRunner(
+            lab, around.narrator, writer.kvm_stats, writer.load_path, writer.trace_directory
+        ).run_all()
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from lab.run.leases import check_leases, leases_locked
 from lab.run.ports import Host, Launch, Narrator
 from lab.run.records import LabRecord, LabRecords, LabState, ProcessName
 from lab.run.shells import GuestShells
+from lab.run.tracectl import end_recorders
 from lab.run.watch import Watch, tail_or_nothing
 from lab.secretfile import write_secret
 
@@ -260,6 +261,7 @@ def _end_on_host(host: Host, records: LabRecords, record: LabRecord) -> None:
     if networks.get(record.network) == record.lab_id:
         _attempt(lambda: host.hypervisor.destroy_network(record.network), problems)
     ended = _attempt(lambda: end_hogs(host, record), problems)
+    ended = _attempt(lambda: end_recorders(host, record), problems) and ended
     if not _attempt(lambda: restore_host_knobs(host, records, record), problems) or not ended:
         raise problems[0]  # the lab's directory there is what a later attempt needs
     _attempt(

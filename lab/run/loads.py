@@ -45,7 +45,7 @@ class KeepOutput(Protocol):
 
 
 @dataclass(frozen=True)
-class _Armed:
+class Armed:
     """Runs that wait for their beginning; `seen` is what the probes told around arming them, in `took_s`."""
 
     runs: tuple[LoadRun, ...]
@@ -98,20 +98,20 @@ class GuestLoads:
 
     # ---- loads with a command
 
-    def arm(self, names: Sequence[str]) -> _Armed:
+    def arm(self, names: Sequence[str]) -> Armed:
         """Get loads with a command ready to begin, on all their nodes where they do not run."""
         loads = [one for one in self._named(names) if one.command and _key(one) not in self._runs]
         if not loads:
-            return _Armed((), (), 0.0)
+            return Armed((), (), 0.0)
         runs = tuple(LoadRun(one, self._counts.get(_key(one), 0)) for one in loads)
         before, began_s = self._lab.watch.state(), self._lab.watch.now_s()
         self._on_nodes(runs, lambda run: run.load.node, arm_run)
         self._counts.update((_key(run.load), run.number + 1) for run in runs)
         self._runs.update((_key(run.load), run) for run in runs)
         took_s = self._lab.watch.now_s() - began_s
-        return _Armed(runs, (before, self._lab.watch.state()), took_s)
+        return Armed(runs, (before, self._lab.watch.state()), took_s)
 
-    def release(self, armed: _Armed) -> None:
+    def release(self, armed: Armed) -> None:
         """Let armed runs begin, all at one moment; returns when it has come, or passed."""
         if not armed.runs:
             return

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lab.errors import GuestLost, LabFailure, Lost
-from lab.plan.labplan import HOST_SCOPE, ChangePlan, KnobSetting, PhasePlan
+from lab.plan.labplan import HOST_SCOPE, ChangePlan, KnobSetting, PhasePlan, TracePlan
 from lab.recording import KvmStats
 from lab.run.anew import CommandLines
 from lab.run.contention import Contention
@@ -16,9 +16,10 @@ from lab.run.govern import Governors
 from lab.run.hogs import Hogs
 from lab.run.lab import Lab
 from lab.run.labknobs import restore_settings, write_settings
-from lab.run.loads import GuestLoads, KeepOutput
+from lab.run.loads import Armed, GuestLoads, KeepOutput
 from lab.run.ports import Narrator
 from lab.run.schedule import Schedule
+from lab.run.traces import KeepTrace, Traces
 from lab.run.watch import DELIVERY_S
 from lab.units import format_seconds
 
@@ -41,7 +42,8 @@ class CleanPoint:
 class PhaseRunner:
     """Runs phases one after the other.
 
-    `keep_stats` is given KVM's counters at each edge of a window; what loads say goes where `keep_output` says.
+    `keep_stats` is given KVM's counters at each edge of a window; what loads say goes where `keep_output` says, and
+    traces of windows where `keep_trace` says.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class PhaseRunner:
         narrator: Narrator,
         keep_stats: Callable[[KvmStats], None],
         keep_output: KeepOutput | None = None,
+        keep_trace: KeepTrace | None = None,
     ) -> None:
         self._lab = lab
         self._narrator = narrator
         self._keep_stats = keep_stats
         self._loads = GuestLoads(lab, keep_output)
         self._hogs = Hogs(lab)
+        self._traces = Traces(lab, keep_trace)
         self._command_lines = CommandLines(lab)
         self._governors = Governors(lab.plan, lab.watch, self.set_knobs, lab.journal.add)
         self._contention = Contention(lab, self._hogs, self.set_knobs, self.start_loads, self._pause_loads)
@@ -68,6 +72,7 @@ class PhaseRunner:
         Raises GuestLost or HostLost at once when something dies.
         """
         self._lab.shells.open_all()
+        self._traces.check(self._lab.plan.phases)
         self.set_knobs(self._lab.plan.knobs)
         self._clean = self.clean_point()
         for phases in _together(self._lab.plan.phases):
@@ -123,7 +128,7 @@ class PhaseRunner:
         begin = self._lab.watch.mark(f"phase-begin {phase.name}")
         self._governors.govern(phase.govern)
         self._governors.sleep(phase.settle_ns / 1e9)
-        self.measure(phase.name, phase.duration_ns / 1e9, begin, phase.until, phase.changes)
+        self.measure(phase.name, phase.duration_ns / 1e9, begin, phase.until, phase.changes, phase.trace)
 
     def measure(
         self,
@@ -132,14 +137,29 @@ class PhaseRunner:
         begin_ns: int | None = None,
         until: Sequence[str] = (),
         changes: Sequence[ChangePlan] = (),
+        trace: TracePlan | None = None,
     ) -> None:
         """One measured window of `seconds`; `begin_ns` is when the changes before it were done.
 
         Loads of `until` that do not run begin together with it, and it ends when all of them have ended. `changes`
-        are carried out in it.
+        are carried out in it. What `trace` says is recorded meanwhile.
         """
-        watch = self._lab.watch
         armed = self._loads.arm(until)
+        with self._traces.recording(name, trace):
+            self._measure(name, seconds, begin_ns, armed, until, changes)
+        self._loads.finish(until)
+        self._traces.fetch(name, trace)
+
+    def _measure(
+        self,
+        name: str,
+        seconds: float,
+        begin_ns: int | None,
+        armed: Armed,
+        until: Sequence[str],
+        changes: Sequence[ChangePlan],
+    ) -> None:
+        watch = self._lab.watch
         self._read_stats()
         self._hogs.tell_work("start")
         watch.tasks(f"phase-start {name}")
@@ -159,7 +179,6 @@ class PhaseRunner:
         if begin_ns is not None:
             more["begin_ns"] = begin_ns
         self._lab.journal.add(end, "phase", phase=name, start_ns=start, end_ns=end, **more)
-        self._loads.finish(until)
 
     def set_knobs(self, settings: Sequence[KnobSetting]) -> None:
         """Set knobs, all nodes at the same time, each node's in order, and write down both clocks.

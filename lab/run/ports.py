@@ -93,7 +93,7 @@ class Hypervisor(Protocol):
         """Active networks that carry a lab id in their metadata: name to lab id."""
 
     def kvm_counters(self, domain: str) -> Mapping[int, Mapping[str, int]]:
-        """KVM's cumulative counters by vCPU and name; empty where KVM gives none."""
+        """Cumulative counters by vCPU and name, libvirt's and KVM's own where it gives any."""
 
     def vcpu_pins(self, domain: str) -> Mapping[int, tuple[int, ...]]:
         """Live affinity by vCPU."""
@@ -106,7 +106,7 @@ class Hypervisor(Protocol):
 
 
 #: The lab's own programs that are run by commands on hosts (images/probe).
-HostProgram = Literal["pvknob", "pvspin"]
+HostProgram = Literal["pvknob", "pvspin", "pvtrace"]
 
 
 class Host(Protocol):

@@ -36,7 +36,7 @@ class LabState(StrEnum):
 class LabRecord:
     """One lab. `owner_start` is the owner's start time in clock ticks since boot (proc(5), stat field 22), with
     which a reused pid is told from the owner. `remote_dir` is its directory on the host, `hogs` are those that may
-    run there (lab.run.hogs)."""
+    run there (lab.run.hogs), and `traced` says that something may record traces there (lab.run.traces)."""
 
     lab_id: str
     name: str
@@ -50,6 +50,7 @@ class LabRecord:
     pcpus: tuple[int, ...]
     remote_dir: str
     hogs: tuple[str, ...] = ()
+    traced: bool = False
 
     def is_orphan(self) -> bool:
         """Whether nobody will end this lab: its process is gone and the user was never given it."""
@@ -85,6 +86,7 @@ class LabRecords:
             pcpus=leased_pcpus(plan),
             remote_dir=remote_dir,
             hogs=tuple(hog.name for hog in plan.hogs),
+            traced=any(phase.trace is not None for phase in plan.phases),
         )
         directory = self.directory(plan.lab_id)
         directory.mkdir(parents=True, mode=0o711)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from lab.errors import FileProblems, InputError, Problem
 from lab.strictyaml.findings import Finding, format_loc
 from lab.strictyaml.salvage import salvage
-from lab.strictyaml.shape import explain_errors, takes_boolean, trace
+from lab.strictyaml.shape import explain_errors, takes_boolean, takes_word, trace
 from lab.strictyaml.yamltree import Document, YamlSyntaxError, parse_document
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
@@ -92,7 +92,8 @@ def decode(text: str, path: Path, form: Format[Model], check: Callable[[Model], 
 
 
 def _settle_booleans(document: Document, model: type[BaseModel]) -> Document:
-    """`true` and `false` are no finding where a key takes just that, and text as they were written elsewhere."""
+    """`true` and `false` are no finding where a key takes just that, and text as they were written elsewhere. So is
+    any other word for them where it is one of those that a key takes."""
     kept = []
     for finding in document.findings:
         value, written = document.at(finding.loc)
@@ -100,6 +101,8 @@ def _settle_booleans(document: Document, model: type[BaseModel]) -> Document:
             if takes_boolean(model, finding.loc):
                 continue
             document.put(finding.loc, written)
+        elif isinstance(value, str) and finding.loc and takes_word(model, finding.loc, value):
+            continue
         kept.append(finding)
     return replace(document, findings=tuple(kept))
 

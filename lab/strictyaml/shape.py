@@ -103,6 +103,11 @@ def takes_boolean(model: type[BaseModel], loc: Loc) -> bool:
     return any(_without_none(branch) is bool for branch in branches)
 
 
+def takes_word(model: type[BaseModel], loc: Loc, word: str) -> bool:
+    """Whether the key at `loc` may be just this word: then nothing else can be meant by it."""
+    return word in _choices(trace(model, loc).annotation)
+
+
 def describe(value: Any, written: str | None) -> str:
     """A found value in words: ``nothing``, ``a list``, ``'two'``, ``6.12``."""
     if value is None:

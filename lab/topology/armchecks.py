@@ -72,6 +72,7 @@ def arm_phases(phases: Sequence[PhaseSpec], arm: ArmSpec) -> tuple[PhaseSpec, ..
                     "fold": (*arm.fold, *phase.fold) if first else phase.fold,
                     "start": (*_without(phase.start, arm.stop), *(arm.start if first else ())),
                     "stop": _without(phase.stop, arm.stop),
+                    "trace": phase.trace if arm.trace is None else arm.trace,
                 }
             )
         )

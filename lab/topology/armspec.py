@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from lab.stats.defaults import CONFIDENCE_PCT, SMALLEST_CHANGE_PCT
 from lab.topology.atoms import Name, Percent, Spec
 from lab.topology.changespec import FoldSpec, KnobSetSpec
+from lab.topology.tracespec import TRACE_DESCRIPTION, Trace
 
 #: The name of the arm that `aa` adds, equal to the baseline.
 AA_ARM = "aa"
@@ -44,6 +45,7 @@ class ArmSpec(Spec):
     )
     start: tuple[str, ...] = Field((), description="loads that run in this arm besides those of the phases")
     stop: tuple[str, ...] = Field((), description="loads that phases start, but that do not run in this arm")
+    trace: Trace | None = Field(None, description=TRACE_DESCRIPTION)
 
 
 class RepeatsSpec(Spec):

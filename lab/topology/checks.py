@@ -39,6 +39,8 @@ from lab.topology.spec import (
     ThroughputExpectation,
     TopologySpec,
 )
+from lab.topology.tracedchecks import TRACED_CHECKS
+from lab.topology.tracespec import check_trace
 from lab.units import format_cpulist
 
 _NODES: tuple[Loc, ...] = (("nodes",), ("defaults",))
@@ -168,6 +170,16 @@ def _check_measure(checker: _Checker) -> Iterator[Finding]:
         yield Finding(("measure", "interval"), "the interval must be a whole number of milliseconds")
 
 
+def _check_traces(checker: _Checker) -> Iterator[Finding]:
+    """As they stand in the file; what an arm makes of its phases is one of these."""
+    spec = checker.spec
+    yield from check_trace(spec.trace, ("trace",))
+    for index, phase in enumerate(spec.phases):
+        yield from check_trace(phase.trace, ("phases", index, "trace"))
+    for index, arm in enumerate(spec.arms):
+        yield from check_trace(arm.trace, ("arms", index, "trace"))
+
+
 def _steal(checker: _Checker, expect: StealExpectation, loc: Loc) -> Iterator[Finding]:
     yield from checker.glob(expect.nodes, (*loc, "nodes"))
     yield from checker.vcpus(expect.nodes, expect.vcpus, (*loc, "vcpus"))
@@ -281,6 +293,7 @@ _EXPECTATIONS: dict[str, Callable[[_Checker, Any, Loc], Iterator[Finding]]] = {
     "decisions_match": _governor,
     "prediction": _prediction,
     "compare": _compare,
+    **TRACED_CHECKS,
 }
 
 
@@ -301,7 +314,7 @@ def _check_expectation(checker: _Checker, expectation: ExpectationSpec, loc: Loc
             yield from check(checker, said, (*loc, kind))
 
 
-_CHECKS = (_check_kernels, _check_knobs, _check_loads, _check_measure)
+_CHECKS = (_check_kernels, _check_knobs, _check_loads, _check_measure, _check_traces)
 #: Of every arm's variant of the file.
 _ARM_CHECKS = (_check_phases, _check_expectations)
 

@@ -142,4 +142,5 @@ def _topology(spec: TopologySpec, registry: Registry, kinds: Catalogue, text: st
         expectations=spec.expect,
         arms=spec.arms,
         repeats=spec.repeats or RepeatsSpec(),
+        trace=spec.trace,
     )

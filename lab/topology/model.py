@@ -23,6 +23,7 @@ from lab.topology.spec import (
     NumaCellSpec,
     PhaseSpec,
 )
+from lab.topology.tracespec import Trace
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Topology:
     `directory` is where relative paths of the file start; `text` is the file as it was given. Node globs in
     knobs, loads and expectations are kept as written; each is known to match at least one node. `registry` has
     every knob: the shipped ones and those that the topology and its knob files define. `repeats` are of `arms`.
-    `load_kinds` has every kind of load, likewise.
+    `load_kinds` has every kind of load, likewise. `trace` is of phases that say nothing themselves.
     """
 
     name: str
@@ -68,3 +69,4 @@ class Topology:
     repeats: RepeatsSpec = field(default_factory=RepeatsSpec)
     load_kinds: Catalogue = field(default_factory=shipped_loads)
     hogs: tuple[HogSpec, ...] = ()
+    trace: Trace | None = None

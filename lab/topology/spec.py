@@ -43,6 +43,17 @@ from lab.topology.contentionspec import (
 from lab.topology.governspec import DecisionsExpectation, GovernorExpectation, GovernSpec
 from lab.topology.loadspec import LoadSpec as LoadSpec
 from lab.topology.reportspec import ReportedExpectation
+from lab.topology.tracedspec import (
+    TRACED_KINDS,
+    DirectedYieldExpectation,
+    FairnessExpectation,
+    PhysicsExpectation,
+    PreemptedByExpectation,
+    PreemptedExpectation,
+    PreemptedWhileExpectation,
+    WakeupLatencyExpectation,
+)
+from lab.topology.tracespec import TRACE_DESCRIPTION, Trace
 
 
 class HostSpec(Spec):
@@ -186,6 +197,7 @@ class PhaseSpec(Spec):
         description="the window ends when these loads have ended, after `duration` at the latest; those of them "
         "that the phase starts begin together with the window",
     )
+    trace: Trace | None = Field(None, description=TRACE_DESCRIPTION)
 
 
 class StealExpectation(InArm):
@@ -279,6 +291,7 @@ EXPECTATION_KINDS = (
     "decisions_match",
     "prediction",
     "compare",
+    *TRACED_KINDS,
 )
 
 
@@ -298,6 +311,13 @@ class ExpectationSpec(Spec):
     decisions_match: DecisionsExpectation | None = None
     prediction: PredictionExpectation | None = None
     compare: CompareExpectation | None = None
+    preempted: PreemptedExpectation | None = None
+    wakeup_latency: WakeupLatencyExpectation | None = None
+    preempted_while: PreemptedWhileExpectation | None = None
+    preempted_by: PreemptedByExpectation | None = None
+    directed_yield: DirectedYieldExpectation | None = None
+    fairness: FairnessExpectation | None = None
+    physics: PhysicsExpectation | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> ExpectationSpec:
@@ -353,6 +373,7 @@ class TopologySpec(Spec):
     load: tuple[LoadSpec, ...] = ()
     hogs: tuple[HogSpec, ...] = Field((), description="busy threads on the host, beside the guests")
     phases: tuple[PhaseSpec, ...] = ()
+    trace: Trace | None = Field(None, description=TRACE_DESCRIPTION)
     arms: tuple[ArmSpec, ...] = Field(
         (),
         description="things to compare: each runs all phases, again and again, interleaved with the others",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import libvirt
 import pytest
 
-from lab.adapters.libvirt import translated
+from lab.adapters.libvirt import translated, vcpu_counters
 from lab.errors import HostLost, LabFailure
 
 
@@ -36,3 +36,22 @@ def test_a_refusal_is_the_labs_failure() -> None:
         raise libvirt.libvirtError("operation failed: domain 'x' already exists")
     assert not isinstance(raised.value, HostLost)
     assert "already exists" in raised.value.message
+
+
+def test_counters_are_all_that_libvirt_and_kvm_count_of_a_vcpu() -> None:
+    stats = {
+        "vcpu.current": 2,
+        "vcpu.0.state": 1,
+        "vcpu.0.time": 70,
+        "vcpu.0.wait": 5,
+        "vcpu.0.delay": 6,
+        "vcpu.0.halted": False,
+        "vcpu.0.exits.sum": 9,
+        "vcpu.0.guest_mode.cur": 1,
+        "vcpu.0.halt_poll_success_hist.sum": 3,
+        "vcpu.11.directed_yield_attempted.sum": 4,
+    }
+    assert vcpu_counters(stats) == {
+        0: {"time": 70, "wait": 5, "delay": 6, "exits": 9, "halt_poll_success_hist": 3},
+        11: {"directed_yield_attempted": 4},
+    }
