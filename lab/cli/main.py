@@ -16,6 +16,7 @@ from lab.cli import (
     doctor,
     down,
     exec_,
+    export,
     gc,
     govern,
     host,
@@ -85,6 +86,7 @@ app.command("prepare")(guarded(prepare.prepare))
 app.command("run")(guarded(run_.run))
 app.command("check")(guarded(check.check))
 app.command("compare")(guarded(compare.compare))
+app.command("export")(guarded(export.export))
 app.command("sweep")(guarded(sweep.sweep))
 app.command("up")(guarded(up.up))
 app.command("status")(guarded(status.status))
