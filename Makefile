@@ -9,9 +9,10 @@ NO_VM = not e2e and not kernelbuild
 help:
 	@echo 'make setup      packages, virtual environment, libvirtd'
 	@echo 'make demo       set up, then run topologies/quickstart.yaml (KEEP=1: leave the host VM up; RECORD=DIR)'
-	@echo 'make test       set up, build kernels and images, then run all tests but the long ones'
+	@echo 'make test       set up, build kernels and images, then run all tests but those of the next two'
 	@echo '                (ARGS=...: arguments of pytest instead of all tests)'
 	@echo 'make test-long  set up, build, then run the tests that take about a minute each (ARGS=...: more arguments)'
+	@echo 'make test-arms  the same for the tests that compare arms over many repeats, minutes each'
 	@echo 'make check      every test and linter that needs no VM'
 	@echo 'make clean      remove .venv and build droppings (CLEAN_CACHE=1: built kernels and images, too)'
 
@@ -27,6 +28,9 @@ test: setup
 test-long: setup
 	@.ci/test --verbose --durations=0 --durations-min=1 --junit-xml=logs/junit-long.xml -m long $(ARGS) tests/e2e
 
+test-arms: setup
+	@.ci/test --verbose --durations=0 --durations-min=1 --junit-xml=logs/junit-arms.xml -m arms $(ARGS) tests/e2e
+
 check:
 	@.ci/setup packages venv
 	@.venv/bin/pytest -q --numprocesses=3 --dist=loadfile --ignore=tests/e2e -m '$(NO_VM)' $(ARGS)
@@ -34,4 +38,4 @@ check:
 clean:
 	@.ci/clean
 
-.PHONY: help setup demo test test-long check clean
+.PHONY: help setup demo test test-long test-arms check clean

@@ -36,7 +36,7 @@ def test_arms_switch_kernels_and_folds(tmp_path: Path) -> None:
         assert all(pct < 12 if folded else pct > 30 for pct in steal[phase.name]), (phase.name, steal)
 
 
-# ---- what takes minutes
+# ---- what takes many minutes: `make test-arms`
 
 
 def compared(document: str) -> list[tuple[str, str]]:
@@ -55,14 +55,14 @@ def run_long(name: str, directory: Path) -> Any:
     return done
 
 
-@pytest.mark.long
+@pytest.mark.arms
 def test_the_matrix_comes_out_the_same_twice(tmp_path: Path) -> None:
     first, second = (run_long("matrix-small", tmp_path / name) for name in ("first", "second"))
     assert compared(first.out) == compared(second.out)
     assert len(compared(first.out)) == 4
 
 
-@pytest.mark.long
+@pytest.mark.arms
 @pytest.mark.parametrize("name", ["aa", "planted"])
 def test_noise_is_no_change_and_a_planted_change_is_one(name: str, tmp_path: Path) -> None:
     run_long(name, tmp_path / name)

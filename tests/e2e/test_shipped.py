@@ -14,7 +14,6 @@ QUICKSTART = ROOT / "topologies/quickstart.yaml"
 #: What is run every time, and what is left to `make test-long`.
 SHORT = ("steal-pair", "weights")
 LONG = (
-    "arithmetic",
     "database",
     "hackbench-groups",
     "hotplug-storm",
@@ -28,6 +27,8 @@ LONG = (
     "uneven-numa",
     "wakeup-latency",
 )
+#: And to `make test-arms`.
+ARMS = ("arithmetic",)
 #: What other files run, since they look at more than verdicts. No need to take minutes twice.
 ELSEWHERE = {
     "aa": "test_arms.py",
@@ -47,7 +48,7 @@ ELSEWHERE = {
 
 def test_every_shipped_topology_is_run() -> None:
     shipped = sorted(path.stem for path in (ROOT / "topologies").glob("*.yaml"))
-    assert sorted((*SHORT, *LONG, *ELSEWHERE)) == shipped
+    assert sorted((*SHORT, *LONG, *ARMS, *ELSEWHERE)) == shipped
 
 
 @pytest.mark.parametrize(("name", "file"), ELSEWHERE.items())
@@ -59,7 +60,14 @@ def verdicts(document: str) -> list[tuple[str, str, str]]:
     return [(one["expectation"], one["subject"], one["outcome"]) for one in json.loads(document)["verdicts"]]
 
 
-@pytest.mark.parametrize("name", [*SHORT, *(pytest.param(name, marks=pytest.mark.long) for name in LONG)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *SHORT,
+        *(pytest.param(name, marks=pytest.mark.long) for name in LONG),
+        *(pytest.param(name, marks=pytest.mark.arms) for name in ARMS),
+    ],
+)
 def test_runs_and_passes(name: str, tmp_path: Path) -> None:
     done, recording = run_until_decided(ROOT / f"topologies/{name}.yaml", tmp_path, "--json")
     assert done.status == 0, done.out + done.err
