@@ -32,6 +32,7 @@ from lab.cli import (
     loadnames,
     plan,
     prepare,
+    report,
     run_,
     schema,
     ssh,
@@ -86,6 +87,7 @@ app.command("prepare")(guarded(prepare.prepare))
 app.command("run")(guarded(run_.run))
 app.command("check")(guarded(check.check))
 app.command("compare")(guarded(compare.compare))
+app.command("report")(guarded(report.report))
 app.command("export")(guarded(export.export))
 app.command("sweep")(guarded(sweep.sweep))
 app.command("up")(guarded(up.up))

@@ -90,7 +90,7 @@ def journal_grids(material: Material) -> tuple[Grid, ...]:
 
 def _time(material: Material, t_ns: int) -> str:
     """Of a time that was not known there is none: texts of retries are carried over without."""
-    return f"{material.at_s(t_ns):.2f}" if t_ns else ""
+    return f"{round(material.at_s(t_ns), 2) + 0.0:.2f}" if t_ns else ""
 
 
 def _knob_row(material: Material, number: int, event: EventLike) -> tuple[str, ...]:

@@ -24,6 +24,9 @@ from lab.report.runview import clock_grids, environment_facts, measuring_facts, 
 #: Traced windows, rows of a journal, and lines of a console: a mail is read from top to bottom.
 _WINDOWS, _ROWS, _LINES = 6, 30, 8
 
+#: Headings that a cell does without where it stands in a line.
+_SELF_EVIDENT = ("time", "node", "knob", "old → new", "where", "what", "windows", "source", "action")
+
 
 def render_mail(material: Material) -> str:
     """Plain ASCII that ends in a newline."""
@@ -95,7 +98,8 @@ def _rows(grid: Grid) -> list[str]:
 
 
 def _row(names: Sequence[str], row: Sequence[str], heads: int) -> str:
-    said = [f"{name} {cell}".strip() for name, cell in zip(names[heads:], row[heads:], strict=True) if cell]
+    cells = zip(names[heads:], row[heads:], strict=True)
+    said = [cell if name in _SELF_EVIDENT else f"{name} {cell}" for name, cell in cells if cell]
     return f"{' '.join(row[:heads])}: {', '.join(said)}"
 
 

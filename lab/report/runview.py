@@ -23,9 +23,9 @@ def question_of(topology_text: str) -> Question:
         if line.strip() and not line.startswith("#"):
             break
         said = line.removeprefix("#").strip()
-        if not said:
+        if not said or line.startswith("#  "):  # what is indented is a list
             paragraphs.append([])
-        elif not said.startswith("SPDX-License-Identifier"):
+        if said and not said.startswith("SPDX-License-Identifier"):
             paragraphs[-1].append(said)
     return Question(_description(topology_text), tuple(" ".join(one) for one in paragraphs if one))
 
