@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lab.plan.expectationtext import bounds_text, node_targets, nodes_text, subject_text, targets_of
 from lab.plan.labplan import ExpectationPlan
-from lab.plan.selection import matching
+from lab.plan.tracedexpectations import plan_traced
 from lab.topology.comparespec import CompareExpectation
 from lab.topology.contentionspec import PredictionExpectation
 from lab.topology.governspec import GOVERNOR_LIMITS, DecisionsExpectation, GovernorExpectation
@@ -22,9 +23,6 @@ from lab.topology.spec import (
     StealExpectation,
     ThroughputExpectation,
 )
-from lab.units import format_cpulist
-
-Targets = tuple[tuple[str, int], ...]
 
 
 def plan_expectation(topology: Topology, spec: ExpectationSpec) -> ExpectationPlan:
@@ -60,6 +58,9 @@ def _plan_expectation(topology: Topology, spec: ExpectationSpec) -> ExpectationP
         return _prediction(topology, spec.prediction)
     if spec.compare is not None:
         return _compare(topology, spec.compare)
+    traced = plan_traced(topology, spec)
+    if traced is not None:
+        return traced
     assert spec.preemptions is not None, "ExpectationSpec has exactly one kind"
     return _preemptions(topology, spec.preemptions)
 
@@ -84,18 +85,18 @@ def _prediction(topology: Topology, spec: PredictionExpectation) -> ExpectationP
     return ExpectationPlan(
         kind="prediction",
         text=f"seen steal against predicted of {subject} in {where}: <= {spec.max:g} % of the window apart",
-        targets=_targets(topology, spec.nodes, None),
+        targets=targets_of(topology, spec.nodes, None),
         phases=tuple(phase.name for phase in topology.phases) if spec.phase is None else (spec.phase,),
         maximum=spec.max,
     )
 
 
 def _steal(topology: Topology, spec: StealExpectation) -> ExpectationPlan:
-    bounds = _bounds(spec.min, spec.max, " %")
+    bounds = bounds_text(spec.min, spec.max, " %")
     return ExpectationPlan(
         kind="steal",
-        text=f"steal of {_subject(spec.nodes, spec.vcpus)} in {spec.phase}: {bounds}",
-        targets=_targets(topology, spec.nodes, spec.vcpus),
+        text=f"steal of {subject_text(spec.nodes, spec.vcpus)} in {spec.phase}: {bounds}",
+        targets=targets_of(topology, spec.nodes, spec.vcpus),
         phases=(spec.phase,),
         minimum=spec.min,
         maximum=spec.max,
@@ -104,11 +105,11 @@ def _steal(topology: Topology, spec: StealExpectation) -> ExpectationPlan:
 
 def _agreement(topology: Topology, spec: AgreementExpectation) -> ExpectationPlan:
     where = "every phase" if spec.phase is None else spec.phase
-    bounds = _bounds(None, spec.max, " % of the window")
+    bounds = bounds_text(None, spec.max, " % of the window")
     return ExpectationPlan(
         kind="agreement",
-        text=f"guest steal against host run delay of {_subject(spec.nodes, None)} in {where}: {bounds}",
-        targets=_targets(topology, spec.nodes, None),
+        text=f"guest steal against host run delay of {subject_text(spec.nodes, None)} in {where}: {bounds}",
+        targets=targets_of(topology, spec.nodes, None),
         phases=tuple(phase.name for phase in topology.phases) if spec.phase is None else (spec.phase,),
         maximum=spec.max,
     )
@@ -117,7 +118,7 @@ def _agreement(topology: Topology, spec: AgreementExpectation) -> ExpectationPla
 def _throughput(spec: ThroughputExpectation) -> ExpectationPlan:
     return ExpectationPlan(
         kind="throughput",
-        text=f"work of {spec.load} in {spec.phase} over {spec.baseline}: {_bounds(spec.min, spec.max, '')}",
+        text=f"work of {spec.load} in {spec.phase} over {spec.baseline}: {bounds_text(spec.min, spec.max, '')}",
         phases=(spec.phase, spec.baseline),
         load=spec.load,
         minimum=spec.min,
@@ -129,7 +130,7 @@ def _reported(topology: Topology, spec: ReportedExpectation) -> ExpectationPlan:
     kind = next(load.kind for load in topology.loads if load.name == spec.load)
     unit = next(one.unit for one in topology.load_kinds[kind].metrics if one.name == spec.metric)
     over = "" if spec.baseline is None else f" over {spec.baseline}"
-    bounds = _bounds(spec.min, spec.max, "" if spec.baseline else f" {unit}")
+    bounds = bounds_text(spec.min, spec.max, "" if spec.baseline else f" {unit}")
     expected = "reported" if spec.min is None and spec.max is None else bounds
     return ExpectationPlan(
         kind="reported",
@@ -156,19 +157,19 @@ def _fold_effect(topology: Topology, spec: FoldEffectExpectation) -> Expectation
     maximum_ms = spec.max / 1e6
     return ExpectationPlan(
         kind="fold_effect",
-        text=f"time until folded vCPUs of {_nodes(spec.nodes)} are quiet in {spec.phase}: <= {maximum_ms:g} ms",
-        targets=tuple((node.name, -1) for node in matching(topology.nodes, spec.nodes)),
+        text=f"time until folded vCPUs of {nodes_text(spec.nodes)} are quiet in {spec.phase}: <= {maximum_ms:g} ms",
+        targets=node_targets(topology, spec.nodes),
         phases=(spec.phase,),
         maximum=maximum_ms,
     )
 
 
 def _host_share(topology: Topology, spec: HostShareExpectation) -> ExpectationPlan:
-    bounds = _bounds(spec.min, spec.max, "")
+    bounds = bounds_text(spec.min, spec.max, "")
     return ExpectationPlan(
         kind="host_share",
-        text=f"host run time of {_nodes(spec.nodes)} over {spec.of} in {spec.phase}: {bounds}",
-        targets=tuple((node.name, -1) for node in matching(topology.nodes, spec.nodes)),
+        text=f"host run time of {nodes_text(spec.nodes)} over {spec.of} in {spec.phase}: {bounds}",
+        targets=node_targets(topology, spec.nodes),
         phases=(spec.phase,),
         reference=spec.of,
         minimum=spec.min,
@@ -177,11 +178,11 @@ def _host_share(topology: Topology, spec: HostShareExpectation) -> ExpectationPl
 
 
 def _preemptions(topology: Topology, spec: PreemptionExpectation) -> ExpectationPlan:
-    bounds = _bounds(spec.min_per_s, spec.max_per_s, " per s")
+    bounds = bounds_text(spec.min_per_s, spec.max_per_s, " per s")
     return ExpectationPlan(
         kind="preemptions",
-        text=f"{spec.counter} of {_subject(spec.nodes, spec.vcpus)} in {spec.phase}: {bounds}",
-        targets=_targets(topology, spec.nodes, spec.vcpus),
+        text=f"{spec.counter} of {subject_text(spec.nodes, spec.vcpus)} in {spec.phase}: {bounds}",
+        targets=targets_of(topology, spec.nodes, spec.vcpus),
         phases=(spec.phase,),
         counter=spec.counter,
         minimum=spec.min_per_s,
@@ -196,8 +197,8 @@ def _governor(topology: Topology, spec: GovernorExpectation) -> ExpectationPlan:
     said = ", ".join(_limit(name, value) for name, value in limits)
     return ExpectationPlan(
         kind="governor",
-        text=f"governor of {_nodes(spec.nodes)} in {spec.phase}: {said}",
-        targets=tuple((node.name, -1) for node in matching(topology.nodes, spec.nodes)),
+        text=f"governor of {nodes_text(spec.nodes)} in {spec.phase}: {said}",
+        targets=node_targets(topology, spec.nodes),
         phases=(spec.phase,),
         limits=limits,
     )
@@ -214,33 +215,9 @@ def _decisions_match(topology: Topology, spec: DecisionsExpectation) -> Expectat
     where = "every phase" if spec.phase is None else spec.phase
     return ExpectationPlan(
         kind="decisions_match",
-        text=f"decisions of the governor of {_nodes(spec.nodes)} in {where}: on the right side of its thresholds "
-        f"by the recorded steal, within {spec.tolerance:g} %",
-        targets=tuple((node.name, -1) for node in matching(topology.nodes, spec.nodes)),
+        text=f"decisions of the governor of {nodes_text(spec.nodes)} in {where}: on the right side of its "
+        f"thresholds by the recorded steal, within {spec.tolerance:g} %",
+        targets=node_targets(topology, spec.nodes),
         phases=tuple(phase.name for phase in topology.phases) if spec.phase is None else (spec.phase,),
         maximum=spec.tolerance,
     )
-
-
-def _targets(topology: Topology, glob: str, vcpus: tuple[int, ...] | None) -> Targets:
-    return tuple(
-        (node.name, vcpu) for node in matching(topology.nodes, glob) for vcpu in vcpus or range(node.vcpus)
-    )
-
-
-def _nodes(glob: str) -> str:
-    return "every guest" if glob == "*" else glob
-
-
-def _subject(glob: str, vcpus: tuple[int, ...] | None) -> str:
-    if vcpus is None:
-        return "every vCPU" if glob == "*" else f"every vCPU of {glob}"
-    return f"{_nodes(glob)} vCPU {format_cpulist(vcpus)}"
-
-
-def _bounds(minimum: float | None, maximum: float | None, unit: str) -> str:
-    if minimum is not None and maximum is not None:
-        return f"{minimum:g}{unit} .. {maximum:g}{unit}"
-    if minimum is not None:
-        return f">= {minimum:g}{unit}"
-    return "measured only" if maximum is None else f"<= {maximum:g}{unit}"
