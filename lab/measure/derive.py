@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lab.errors import RecordingError
 from lab.measure.boots import GuestBoot, boot_at, restart_times, split_boots
@@ -40,6 +40,7 @@ from lab.measure.probestream import ProbeStream, StreamError, parse_stream
 from lab.measure.proof import Prover, WindowProof
 from lab.measure.scheduled import schedule_doubts
 from lab.measure.skipped import skipped_knobs
+from lab.measure.tracefiles import TracedPhase
 from lab.measure.windows import (
     ClockMatch,
     Folding,
@@ -52,6 +53,10 @@ from lab.measure.windows import (
 )
 from lab.plan.labplan import LabPlan, NodePlan
 from lab.plan.leasing import leased_pcpus
+
+if TYPE_CHECKING:  # columns of numbers take longer to load than most commands take
+    from lab.trace.model import TracedWindow
+    from lab.trace.summary import PhaseTrace
 
 #: How far outside of a window its clock is still matched, so that short windows have enough reads.
 CLOCK_MARGIN_NS = 2_000_000_000
@@ -67,6 +72,7 @@ class RecordingLike(Protocol):
     def guest_stream(self, node: str) -> bytes: ...
     def earlier_guest_streams(self, node: str) -> Sequence[bytes]: ...
     def load_outputs(self, node: str) -> Sequence[LoadOutput]: ...
+    def traces(self, phase: str) -> TracedPhase | None: ...
 
 
 def measure_recording(recording: RecordingLike, plan: LabPlan) -> Measurements:
@@ -80,6 +86,11 @@ def measure_recording(recording: RecordingLike, plan: LabPlan) -> Measurements:
 def node_views(recording: RecordingLike, plan: LabPlan) -> Mapping[str, NodeView]:
     """Every node of `plan` as its recording shows it, sample by sample. Raises RecordingError as above."""
     return _Derivation(recording, plan).views
+
+
+def traced_windows(recording: RecordingLike, plan: LabPlan) -> Iterator[TracedWindow]:
+    """What the traces of every phase say together, phase by phase: each may be large. Raises RecordingError."""
+    return _Derivation(recording, plan).traced_windows()
 
 
 @dataclass(frozen=True)
@@ -196,6 +207,7 @@ class _Derivation:
                 for phase in self._phases()
                 if (kept := schedule_window(phase.name, phase.start_ns, phase.end_ns, self._events))
             ),
+            traces=tuple(self._traces()),
         )
 
     def _phases(self) -> tuple[_Phase, ...]:
@@ -211,6 +223,20 @@ class _Derivation:
     def _load_results(self) -> tuple[LoadResult, ...]:
         outputs = {node.name: self._recording.load_outputs(node.name) for node in self._plan.nodes}
         return load_results(self._plan.loads, self._events, outputs, self._phases(), self._clock_near)
+
+    def traced_windows(self) -> Iterator[TracedWindow]:
+        """What was traced, phase by phase."""
+        if not any(phase.trace is not None for phase in self._plan.phases):
+            return iter(())
+        from lab.measure.traced import measure_traces
+
+        return measure_traces(self._recording, self._plan, self._phases(), self._clock_near)
+
+    def _traces(self) -> Iterator[PhaseTrace]:
+        for window in self.traced_windows():
+            from lab.trace.summarise import summarise
+
+            yield summarise(window)
 
     # ---- phases
 

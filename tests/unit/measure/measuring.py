@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lab.measure.loadruns import LoadOutput
+from lab.measure.tracefiles import TracedPhase
 from lab.plan.facts import HostFacts
 from lab.plan.labplan import LabPlan, MeasurePlan, NetworkPlan, NodePlan, VcpuPlan
 
@@ -46,6 +47,7 @@ class FakeRecording:
     kvm: Sequence[FakeKvm] = ()
     earlier: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
     loads: Mapping[str, Sequence[LoadOutput]] = field(default_factory=dict)
+    traced: Mapping[str, TracedPhase] = field(default_factory=dict)
 
     def events(self) -> Sequence[FakeEvent]:
         return self.event_list
@@ -67,6 +69,9 @@ class FakeRecording:
 
     def load_outputs(self, node: str) -> Sequence[LoadOutput]:
         return self.loads.get(node, ())
+
+    def traces(self, phase: str) -> TracedPhase | None:
+        return self.traced.get(phase)
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,32 @@ def test_kvm_counters_of_a_small_part_do_not_count(readings: list[float]) -> Non
     assert first_vcpu(world, world.recording(kvm=kvm_readings(world, readings))).kvm_preemption_other is None
 
 
+def test_every_counter_that_libvirt_tells_is_brought_to_the_window() -> None:
+    """Some may be read only later, or only once: that is no reason to leave out the rest."""
+    world = World()
+    start_ns = kvm_readings(world, [0])[0].t0_ns
+
+    def reading(s: float, counters: dict[str, int]) -> FakeKvm:
+        return FakeKvm(start_ns + round(s * S), start_ns + round(s * S) + 2, world.node, 0, counters)
+
+    window = first_vcpu(
+        world,
+        world.recording(
+            kvm=[
+                reading(0, {"exits": 0, "wait": 0, "directed_yield_attempted.sum": 0, "io_exits": 7}),
+                reading(14, {"exits": 1400, "directed_yield_attempted.sum": 140}),
+                reading(28, {"exits": 2800, "wait": 28_000, "directed_yield_attempted.sum": 280}),
+            ]
+        ),
+    )
+    elapsed_s = window.elapsed_ns / 1e9
+    assert window.kvm.keys() == {"exits", "wait", "directed_yield_attempted"}
+    assert window.kvm["exits"] == pytest.approx(100 * elapsed_s, abs=2)
+    assert window.kvm["wait"] == pytest.approx(1000 * elapsed_s, abs=2)
+    assert window.kvm["directed_yield_attempted"] == pytest.approx(10 * elapsed_s, abs=2)
+    assert window.kvm_preemption_reported is None
+
+
 def test_kvm_counters_that_this_kvm_lacks_are_absent() -> None:
     world = World()
     lacking = kvm_readings(world, [0, 28], name="something_else")
