@@ -11,8 +11,7 @@
     cpu N entries E overrun O dropped D commit_overrun C bytes B unwritten U
     cost_ns T
 
-The lines that begin with "cpu" are written last but for the cost, when recording has ended: where they are
-missing, it was cut short.
+The cost is written last: where it is missing, recording was cut short.
 """
 
 from __future__ import annotations
@@ -76,8 +75,8 @@ class About:
 
     @property
     def complete(self) -> bool:
-        """Whether recording ended as it should: its last lines are there."""
-        return bool(self.counts)
+        """Whether recording ended as it should: its last line is there."""
+        return self.cost_ns is not None
 
 
 def parse_about(data: bytes) -> About:
@@ -93,7 +92,9 @@ def parse_about(data: bytes) -> About:
         except ValueError:
             log.note(FILE, f"line {number} cannot be read and is left out: {line[:80]!r}")
     if not about.complete:
-        log.note(FILE, "no counts of its CPUs: recording did not end as it should; lost events are not known")
+        log.note(FILE, "its end is not there: recording did not end as it should")
+    for cpu in sorted(set(about.cpus) - about.counts.keys()):
+        log.note(FILE, f"no counts of CPU {cpu}: how many of its events are lost is not known")
     return replace(about, damage=log.texts)
 
 

@@ -31,6 +31,8 @@ ASTRAY_NS, ASTRAY_SHARE = 10_000_000, 0.01
 #: Events lie between the first and the last pair of a recording, with room for pairs that were lost: this and a
 #: tenth. Where its end is missing, it may have gone on for long.
 ROOM_NS, ROOM_CUT_NS = 10_000_000_000, 24 * 3600 * 1_000_000_000
+#: What a clock's rate may change by between two pairs without a pair between them that would show it.
+UNSEEN_SHARE = 1e-6
 #: Clocks whose ticks are the nanoseconds of CLOCK_MONOTONIC.
 MONO = "mono"
 #: Ticks, times and differences beyond this are nobody's.
@@ -85,7 +87,7 @@ def guest_clock(host_about: About, offset: int, ratio: float | Fraction = 1) -> 
     knots, dropped = _knots(host_about.pairs)
     exact = Fraction(ratio)
     seen = [replace(knot, raw=_signed(int(knot.raw * exact) + offset)) for knot in knots]
-    if len(seen) < 2 or any(one.raw >= two.raw for one, two in pairwise(seen)):
+    if len(seen) < 2 or any(not -_FAR < one.raw < two.raw < _FAR for one, two in pairwise(seen)):
         return None
     return _line(seen, dropped)
 
@@ -119,7 +121,7 @@ def possible_ticks(about: About) -> tuple[int, int] | None:
     span_ns = last.mono_ns - first.mono_ns
     room_ns = ROOM_NS + span_ns // 10 if about.complete else ROOM_CUT_NS
     room = room_ns * (last.raw - first.raw) // span_ns
-    return first.raw - room, last.raw + room
+    return max(first.raw - room, -_FAR), min(last.raw + room, _FAR)
 
 
 def _same(pairs: Sequence[ClockPair]) -> TraceClock:
@@ -130,7 +132,8 @@ def _same(pairs: Sequence[ClockPair]) -> TraceClock:
 
 def _knots(pairs: Sequence[ClockPair]) -> tuple[list[ClockPair], int]:
     """The best pair of each handful, in order, and how many pairs made no sense."""
-    good = _sensible(sorted((pair for pair in pairs if pair.raw < _FAR), key=lambda pair: pair.raw))
+    usable = (pair for pair in pairs if max(pair.raw, pair.mono_ns, pair.error_ns) < _FAR)
+    good = _sensible(sorted(usable, key=lambda pair: pair.raw))
     knots: list[ClockPair] = []
     handful = 0
     for pair in good:
@@ -173,7 +176,7 @@ def _near_line(pairs: list[ClockPair], through: ClockPair) -> list[ClockPair]:
 def _is_near(pair: ClockPair, through: ClockPair, slope: float) -> bool:
     expected = (pair.raw - through.raw) * slope
     off = abs(pair.mono_ns - through.mono_ns - expected)
-    return off <= ASTRAY_NS + pair.error_ns + ASTRAY_SHARE * abs(expected) and pair.error_ns < _FAR
+    return off <= ASTRAY_NS + pair.error_ns + ASTRAY_SHARE * abs(expected)
 
 
 def _rising(pairs: list[ClockPair]) -> list[ClockPair]:
@@ -190,7 +193,8 @@ def _line(knots: Sequence[ClockPair], dropped: int) -> TraceClock:
     slope = np.diff(ns) / np.diff(raw)
     # A rounded tick and a rounded nanosecond.
     rounding = int(np.ceil(slope.max())) + 1
-    error_ns = max(knot.error_ns for knot in knots) + _bend(knots) + rounding
+    unseen = int(np.ceil(np.diff(ns).max() * UNSEEN_SHARE))
+    error_ns = max(knot.error_ns for knot in knots) + max(_bend(knots), unseen) + rounding
     return TraceClock(raw, ns, slope, error_ns, dropped)
 
 

@@ -198,13 +198,14 @@ def _special(
     there = at[rows] + 1 < end[rows]
     word = words[np.where(there, at[rows] + 1, at[rows])]
     # rb_event_length: the length that follows the header counts its own word too.
-    far = at[rows] + 1 + np.where(word % 4 == 0, word // 4, len(words))
-    far = np.where((kinds == 0) & (word < 4), len(words), far)
+    nowhere = len(words) + 1
+    far = at[rows] + 1 + np.where(word % 4 == 0, word // 4, nowhere)
+    far = np.where((kinds == 0) & (word < 4), nowhere, far)
     # A padding without a time goes to the page's end (rb_null_event).
     far = np.where((kinds == PADDING) & (delta == 0), end[rows], far)
     far = np.where(kinds > PADDING, at[rows] + 2, far)
     needs_word = (kinds != PADDING) | (delta != 0)
-    behind[rows] = np.where(there | ~needs_word, far, len(words) + 1)
+    behind[rows] = np.where(there | ~needs_word, far, nowhere)
     data[rows] = at[rows] + 2
     now[rows] = _times(kinds, delta, word.astype(np.uint64), now[rows])
 
