@@ -11,7 +11,7 @@ from lab.report.visible import visible, without_escapes
 #: Lines at the end, lines that complain, and characters of each line.
 LAST, COMPLAINTS, LONGEST = 15, 30, 300
 #: More than this of a console is looked at only at its beginning and its end.
-_MOST_CHARS = 4_000_000
+_MOST_CHARS = 1_000_000
 _COMPLAINT = re.compile(
     r"\b(?:BUG|Oops|WARNING|Kernel panic|Call Trace|general protection|stack segment|double fault|invalid opcode"
     r"|INFO: task|INFO: rcu|rcu: INFO|soft lockup|hard LOCKUP|hung_task|Unable to handle|segfault|Out of memory"
@@ -43,14 +43,14 @@ class Excerpt:
 def excerpt(console: Console) -> Excerpt:
     """The excerpt of one console; lines are numbered from 1."""
     lines = _lines(console.text)
-    numbered = [(number, _shown(line)) for number, line in enumerate(lines, 1)]
+    numbered = list(enumerate(lines, 1))
     complaints = [one for one in numbered if _COMPLAINT.search(one[1])]
     return Excerpt(
         console.name,
         len(lines),
-        tuple(complaints[:COMPLAINTS]),
+        tuple((number, _shown(line)) for number, line in complaints[:COMPLAINTS]),
         max(0, len(complaints) - COMPLAINTS),
-        tuple(numbered[-LAST:]),
+        tuple((number, _shown(line)) for number, line in numbered[-LAST:]),
     )
 
 

@@ -86,7 +86,11 @@ def _facts(title: str, facts: Iterable[Fact]) -> list[str]:
 
 
 def _titled(title: str, texts: Sequence[str]) -> list[str]:
-    return [title, *(line for text in texts for line in wrap(_ascii(text), 2, 4))] if texts else []
+    return (
+        [*wrap(_ascii(title)), *(line for text in texts for line in wrap(_ascii(text), 2, 4))]
+        if texts
+        else []
+    )
 
 
 def _rows(grid: Grid) -> list[str]:
