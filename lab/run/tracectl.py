@@ -84,12 +84,14 @@ def start_recorder(shell: Shell, recorder: Recorder, where: str) -> None:
 def stop_recorder(shell: Shell, directory: str, where: str) -> str:
     """Returns when it has written everything, with what is to be told of it besides.
 
-    Raises LabFailure where it ended before it was told to.
+    Raises LabFailure where it ended before it was told to, or could not write everything.
     """
     done = shell.run(_scripted("trace_stop.sh", [directory]), timeout_s=_STOP_TIMEOUT_S, check=False)
     said = "; ".join((done.stdout + done.stderr).split("\n")).strip("; ")
     if done.status != 0:
-        raise LabFailure(f"tracing {where}: the recorder ended too early: {said or 'it said nothing'}")
+        raise LabFailure(
+            f"tracing {where}: the recorder did not end as it should: {said or 'it said nothing'}"
+        )
     return said and f"tracing {where}: {said}"
 
 
