@@ -31,6 +31,7 @@ from lab.cli import (
     load,
     loadnames,
     plan,
+    preempt,
     prepare,
     report,
     run_,
@@ -38,6 +39,7 @@ from lab.cli import (
     ssh,
     status,
     sweep,
+    timeline,
     up,
 )
 from lab.cli.desk import MakeWiring, make_desk, make_real_wiring
@@ -87,6 +89,8 @@ app.command("prepare")(guarded(prepare.prepare))
 app.command("run")(guarded(run_.run))
 app.command("check")(guarded(check.check))
 app.command("compare")(guarded(compare.compare))
+app.command("preempt")(guarded(preempt.preempt))
+app.command("timeline")(guarded(timeline.timeline))
 app.command("report")(guarded(report.report))
 app.command("export")(guarded(export.export))
 app.command("sweep")(guarded(sweep.sweep))
