@@ -44,7 +44,7 @@ def _gather(directory: Path) -> Exported:
     """Raises RecordingError where the recording cannot be read, InputError where there is nothing to export."""
     from lab.export.perfetto import Exported
     from lab.measure.course import measure_courses, step_edges
-    from lab.measure.derive import measure_recording, node_views
+    from lab.measure.derive import measure_recording, node_views, traced_windows
     from lab.recording import Recording
 
     source = Recording(directory)
@@ -55,7 +55,8 @@ def _gather(directory: Path) -> Exported:
         raise InputError(f"{directory}: nothing to export: no event and no sample was recorded")
     edges = step_edges(min(times), max(times), _STEPS, plan.measure.interval_ms * _NS_PER_MS)
     courses = measure_courses(views, edges)
-    return Exported(plan.name, events, measure_recording(source, plan), courses)
+    measured = measure_recording(source, plan)
+    return Exported(plan.name, events, measured, courses, traced_windows(source, plan))
 
 
 def _sample_times(views: Iterable[NodeView]) -> Iterator[int]:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where in the picture things stand: the lab, the pCPUs, then each node with its vCPUs.
+"""Where in the picture things stand. Perfetto sorts what stands at the top by name, and the rest as it is told to.
 
 lab NAME        phases, contention, host knobs, events
-pCPUs           pCPU N: who ran there; below it the share of others
 node NAME       knobs, loads, governor, folds, watched files, runs of a load
     vCPU N      what its thread did; below it its guest's tasks and marks, and steal as both sides count it
     locks       a track for each lock: who held it
+pCPUs           pCPU N: who ran there; below it the share of others
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ class Branches:
     def __init__(self, writer: TraceWriter, lab: str) -> None:
         self._writer = writer
         self._lab = lab
-        self._nodes: dict[str, int] = {}
 
     def lab(self, what: str) -> Track:
         """A track of the lab as a whole: one of phases, contention, host knobs, events."""
-        lab = self._writer.track(None, f"lab {self._lab}", rank=0)
+        lab = self._writer.track(None, f"lab {self._lab}")
         return self._writer.track(lab, what, rank=_OF_LAB.index(what))
 
     def pcpu(self, pcpu: int) -> Track:
         """Who ran on a pCPU."""
-        pcpus = self._writer.track(None, "pCPUs", rank=1)
+        pcpus = self._writer.track(None, "pCPUs")
         return self._writer.track(pcpus, f"pCPU {pcpu}", rank=pcpu)
 
     def foreign(self, pcpu: int) -> Track:
@@ -85,5 +84,4 @@ class Branches:
         return self._writer.track(self.vcpu(node, vcpu), name, rank=rank, unit=_PERCENT, about=about)
 
     def _node(self, node: str) -> Track:
-        rank = self._nodes.setdefault(node, 2 + len(self._nodes))
-        return self._writer.track(None, f"node {node}", rank=rank)
+        return self._writer.track(None, f"node {node}")

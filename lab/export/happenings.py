@@ -26,7 +26,7 @@ def write_happenings(
     writer: TraceWriter, branches: Branches, events: Sequence[EventLike], measurements: Measurements
 ) -> None:
     """All events in their tracks, and what was measured of some of them."""
-    _write_spans(writer, branches.lab("phases") if _phases(events) else None, _phases(events), measurements)
+    _write_phases(writer, branches, _phases(events), measurements)
     offsets = {clock.node: clock.offset_ns for clock in measurements.clocks}
     for event in sorted(events, key=lambda one: one.t_ns):
         if event.kind not in _LEFT_OUT:
@@ -59,16 +59,15 @@ def _phase_spans(event: EventLike) -> Iterator[_Span]:
     yield _Span(start_ns, end_ns, name)
 
 
-def _write_spans(
-    writer: TraceWriter, track: Track | None, spans: Sequence[_Span], measurements: Measurements
+def _write_phases(
+    writer: TraceWriter, branches: Branches, spans: Sequence[_Span], measurements: Measurements
 ) -> None:
     windows = {(one.phase, one.start_ns): one for one in measurements.phases}
     for span in spans:
         window = windows.get((span.name, span.start_ns))
         texts = () if window is None else (*window.doubts, *window.work_doubts, *window.skipped)
-        assert track is not None, "spans have a track"
         about = {f"doubt {number}": text for number, text in enumerate(texts, 1)}
-        writer.span(track, span.start_ns, span.end_ns, span.name, about)
+        writer.span(branches.lab("phases"), span.start_ns, span.end_ns, span.name, about)
 
 
 # ---- events

@@ -22,7 +22,7 @@ Name = Callable[[int], str]
 
 
 def write_traced(writer: TraceWriter, branches: Branches, window: TracedWindow) -> None:
-    """Everything of one traced window."""
+    """Everything of one traced window, and what speaks against it."""
 
     def name(tid: int) -> str:
         return name_taker(tid, window.host.names, window.threads)
@@ -34,6 +34,8 @@ def write_traced(writer: TraceWriter, branches: Branches, window: TracedWindow) 
         _write_vcpu(writer, branches.vcpu(vcpu.node, vcpu.vcpu), vcpu, name)
     for guest in window.guests.values():
         _write_guest(writer, branches, guest)
+    for doubt in window.doubts:
+        writer.moment(branches.lab("events"), window.host.start_ns, f"trace of {window.phase}: {doubt}", {})
 
 
 def _limits(trace: Trace) -> tuple[int, int]:

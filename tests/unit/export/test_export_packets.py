@@ -69,7 +69,6 @@ def test_what_lies_below_what_is_sorted_as_it_was_asked_for() -> None:
     descriptors = [one.track_descriptor for one in parse(perfetto(windows=[traced_window()]))]
     ranks = {one.name: one.sibling_order_rank for one in descriptors if one.name}
     assert ranks["vCPU 0"] < ranks["vCPU 1"] < ranks["locks"]
-    assert ranks["pCPUs"] < ranks["node one"]
     assert ranks["tasks"] < ranks["marks"]
     assert {one.child_ordering for one in descriptors if one.name} == {3}
 

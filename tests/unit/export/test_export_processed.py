@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from exporting import END, T0, FakeEvent, later, measurements, perfetto, traced_window
 from processing import ask
 
@@ -99,6 +101,14 @@ def test_several_windows_go_on_in_the_same_tracks() -> None:
     count = "SELECT (SELECT COUNT(*) FROM slice), (SELECT COUNT(*) FROM track)"
     ((once,),), ((twice,),) = ask(one, count), ask(two, count)
     assert twice == (2 * once[0], once[1])
+
+
+def test_what_speaks_against_a_trace_is_told_in_it() -> None:
+    doubtful = replace(traced_window(), doubts=("the host lost 3 events",))
+    (rows,) = ask(
+        perfetto(windows=[doubtful]), f"SELECT ts - {T0}, name FROM slice WHERE name LIKE 'trace of%'"
+    )
+    assert rows == [(0, "trace of p: the host lost 3 events")]
 
 
 def test_an_untraced_recording_has_its_steal_and_what_was_done() -> None:
