@@ -18,7 +18,7 @@ from lab.report.journal import journal_grids
 from lab.report.material import Material
 from lab.report.page import Fact, Grid
 from lab.report.placement import describe_placement
-from lab.report.preemptview import PREEMPTION_LEGEND, preemption_table
+from lab.report.preemptview import PREEMPTION_LEGEND, preemption_table, trace_notes
 from lab.report.runview import clock_grids, environment_facts, measuring_facts, question_of, summary_facts
 
 #: Traced windows, rows of a journal, and lines of a console: a mail is read from top to bottom.
@@ -70,7 +70,7 @@ def _measured(material: Material) -> Iterator[list[str]]:
     report = compare_arms(material.evidence)
     for trace in material.measurements.traces[:_WINDOWS]:
         title, table = wrap(f"Preemptions in {trace.phase}"), preemption_table(trace)
-        doubts = [line for doubt in trace.doubts for line in wrap(f"! {doubt}", 2, 4)]
+        doubts = [line for doubt in trace_notes(trace) for line in wrap(f"! {doubt}", 2, 4)]
         yield [*title, *table.lines(), *doubts, *wrap(PREEMPTION_LEGEND)]
     if report is not None:
         yield _text(render_arms(report, material.evidence))

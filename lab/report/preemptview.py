@@ -9,6 +9,7 @@ from itertools import islice
 from markupsafe import Markup
 
 from lab.judge.layout import MISSING, Column, Table, fit
+from lab.plan.labplan import HOST_SCOPE
 from lab.report.grids import columns, grid, grid_of, present
 from lab.report.histogram import draw_histogram, power
 from lab.report.material import Material
@@ -61,7 +62,9 @@ def _cells(one: VcpuPreemptions) -> list[str | float | None]:
 
 def _ms(time: Estimate | float | None) -> str:
     time_ns = time.value if isinstance(time, Estimate) else time
-    return MISSING if time_ns is None else f"{time_ns / 1e6:.2f}"
+    if time_ns is None:
+        return MISSING
+    return f"{time_ns / 1e6:.{2 if time_ns >= 100_000 else 3}f}"
 
 
 def preemption_views(material: Material) -> tuple[Folded, ...]:
@@ -74,17 +77,23 @@ def preemption_views(material: Material) -> tuple[Folded, ...]:
 
 
 def _window(number: int, trace: PhaseTrace) -> Folded:
-    notes = [
-        *trace.doubts,
-        *(f"{lost} events of {who} were lost" for who, lost in (trace.lost or {}).items() if lost),
-    ]
     grids = present(
         grid_of(preemption_table(trace), f"Preemptions in {trace.phase}", 2, [PREEMPTION_LEGEND]),
         _takers(trace),
         _holders(trace),
         _physics(trace),
     )
-    return Folded(trace.phase, grids, tuple(_drawings(number, trace)), tuple(notes), open=number < _OPEN)
+    return Folded(
+        trace.phase, grids, tuple(_drawings(number, trace)), tuple(trace_notes(trace)), open=number < _OPEN
+    )
+
+
+def trace_notes(trace: PhaseTrace) -> Iterator[str]:
+    """Doubts about the traces of a window, and what of them was lost."""
+    yield from trace.doubts
+    for machine, events in (trace.lost or {}).items():
+        if events:
+            yield f"{events} events of {'the host' if machine == HOST_SCOPE else machine} were lost"
 
 
 def _drawings(number: int, trace: PhaseTrace) -> Iterator[Markup]:

@@ -16,8 +16,8 @@ _LEFT, _RIGHT, _WIDTH = 62.0, 10.0, 600.0
 _TOP, _STRIP, _GAP, _BOTTOM = 34.0, 46.0, 10.0, 34.0
 #: Bands and marks nearer than this are drawn as one.
 _NEAREST = 3.0
-#: So many marks have room for their numbers.
-_NUMBERED = 24
+#: So many marks have room for their numbers, and so many for lines through all strips.
+_NUMBERED, _THROUGH = 24, 60
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,13 @@ def _steps(
 
 def _marks(marks: Sequence[Mark], across: Scale, bottom: float) -> Iterator[Markup]:
     numbered, before, busy_to = len(marks) <= _NUMBERED, dict[str, float](), 0.0
+    end = bottom if len(marks) <= _THROUGH else _TOP - 8
     for mark in marks:
         x = across(mark.at_s)
         if x - before.get(mark.kind, -_NEAREST) < _NEAREST:
             continue
         before[mark.kind] = x
-        yield line(x, _TOP - 18, x, bottom, f"mark {mark.kind}", mark.tip)
+        yield line(x, _TOP - 18, x, end, f"mark {mark.kind}", mark.tip)
         if numbered and x >= busy_to and fits(mark.label, _WIDTH):
             yield text(x, _TOP - 21, mark.label, f"small {mark.kind}", "middle")
             busy_to = x + 6.2 * len(mark.label) + 4

@@ -18,6 +18,8 @@ from lab.report.page import Folded, Grid
 from lab.report.stealchart import Band, Span, draw_steal
 from lab.units import format_seconds
 
+#: A table of more rows than this opens on demand.
+_FEW_ROWS = 48
 #: Strips in one drawing, drawings that stand open, and vCPUs that are drawn at all.
 _STRIPS, _OPEN, MOST_VCPUS = 8, 8, 512
 
@@ -59,7 +61,8 @@ def steal_tables(material: Material) -> tuple[Folded, ...]:
     """A table for each window; where they are many, one for all of them."""
     if material.many:
         found = _together(material)
-        return (Folded("Windows together", found),) if found else ()
+        few = sum(len(one.rows) for one in found) <= _FEW_ROWS
+        return (Folded("Windows together", found, open=few),) if found else ()
     return tuple(_window(material, phase.name) for phase in material.plan.phases)
 
 

@@ -229,5 +229,5 @@ def test_preemptions_are_told_where_they_were_traced():
     assert table_rows(tree, "Who took its pCPU")[0] == ["guest1", "0", "guest2 vcpu 1", "1900", "3000.0"]
     told = table_rows(tree, "What preemptions hit in the guest")[0]
     assert told == ["guest1", "0", "1800", "12", "30", "-", "-"]
-    assert "7 events of @host were lost" in tree.xpath("string(//section[@id = 'preemptions'])")
+    assert "7 events of the host were lost" in tree.xpath("string(//section[@id = 'preemptions'])")
     assert "Not traced" in tree_of(page_of(KINDS["passed"]())).xpath("string(//section[@id = 'preemptions'])")
