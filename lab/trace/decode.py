@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from lab.trace.about import About, parse_about
 from lab.trace.clocks import TraceClock, covered_ticks, possible_ticks
 from lab.trace.cpuevents import CpuEvents, Reader
 from lab.trace.damage import DamageLog
 from lab.trace.formats import Formats, parse_formats, preempted_bit
-from lab.trace.model import Marks, Migrations, Switches, Ticks, Trace, Wakeups
+from lab.trace.model import Marks, Migrations, Switches, Ticks, Times, Trace, Wakeups
 from lab.trace.tables import merged, merged_marks, merged_moments
 
 #: One clock for all CPUs, or one for each: KVM may move the counters of vCPUs apart.
@@ -131,9 +129,7 @@ def _window(about: About, clocks: Mapping[int, TraceClock]) -> tuple[int, int] |
     )
 
 
-def _with_events(
-    window: tuple[int, int] | None, moments_ns: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> tuple[int, int]:
+def _with_events(window: tuple[int, int] | None, moments_ns: Times) -> tuple[int, int]:
     """From when to when the trace tells: as long as it ran, and in any case from its first event to its last."""
     events = (int(moments_ns[0]), int(moments_ns[-1])) if len(moments_ns) else None
     known = [one for one in (window, events) if one is not None]

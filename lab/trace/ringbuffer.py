@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from lab.trace.formats import PageHeader
 
-#: Values of the header's 5 bits; 1 to 28 is the length of the data in words, 0: the length follows.
+#: Values of the header's 5 bits; up to LAST_DATA it is the length of the data in words, 0: the length follows.
+LAST_DATA = 28
 PADDING, TIME_EXTEND, TIME_STAMP = 29, 30, 31
 TIME_SHIFT = 27
 #: Flags of the count of committed bytes: events before this page are missing; how many stands behind its last one.
@@ -141,107 +142,124 @@ class _Pages:
                 )
 
 
-@dataclass
-class _Steps:
-    """What the steps found, a piece for each step."""
+@dataclass(frozen=True)
+class _Front:
+    """The next record of each page that has one: its page, where its header is, where the page's records end, and
+    the time of the record before it."""
 
-    page: list[NDArray[np.uint16]]
-    start: list[Index]
-    length: list[NDArray[np.int32]]
-    raw: list[Index]
+    page: Index
+    at: Index
+    end: Index
+    time: NDArray[np.uint64]
+
+    def where(self, chosen: NDArray[np.bool_]) -> _Front:
+        """The pages chosen."""
+        if chosen.all():
+            return self
+        return _Front(self.page[chosen], self.at[chosen], self.end[chosen], self.time[chosen])
 
 
-def _walk(words: Words, pages: _Pages, faults: list[Fault]) -> _Steps:
+@dataclass(frozen=True)
+class _Step:
+    """What the headers of a front say: the type, where the record's data is, what is behind it, and its time."""
+
+    kind: Index
+    data: Index
+    behind: Index
+    time: NDArray[np.uint64]
+
+
+class _Found:
+    """Records, a piece for each step."""
+
+    def __init__(self) -> None:
+        self.page: list[NDArray[np.uint16]] = []
+        self.start: list[Index] = []
+        self.length: list[NDArray[np.int32]] = []
+        self.raw: list[Index] = []
+
+    def keep(self, page: Index, step: _Step, chosen: NDArray[np.bool_]) -> None:
+        """The records chosen of a step."""
+        self.page.append(page[chosen].astype(np.uint16))
+        self.start.append(step.data[chosen] * 4)
+        self.length.append(((step.behind - step.data)[chosen] * 4).astype(np.int32))
+        self.raw.append(step.time[chosen].view(np.int64))
+
+
+def _walk(words: Words, pages: _Pages, faults: list[Fault]) -> _Found:
     """One step for each record of the fullest page. Pages that are through drop out."""
-    found = _Steps([], [], [], [])
-    page = np.arange(len(pages.begin), dtype=np.int64)
-    at, end, now = pages.data, pages.end, pages.time
-    while True:
-        inside = at < end
-        if not inside.all():
-            page, at, end, now = page[inside], at[inside], end[inside], now[inside]
-        if not len(page):
-            return found
-        head = words[at]
-        kind = (head & 31).astype(np.int64)
-        now = now + (head >> 5)
-        data, behind = at + 1, at + 1 + kind
-        is_data = kind <= 28
-        special = np.flatnonzero((kind == 0) | ~is_data)
-        if len(special):
-            _special(words, special, kind, at, end, now, head, data, behind)
-        good = (behind <= end) & (behind > at)
+    found = _Found()
+    front = _Front(np.arange(len(pages.begin), dtype=np.int64), pages.data, pages.end, pages.time)
+    while len((front := front.where(front.at < front.end)).page):
+        step = _read_heads(words, front)
+        good = step.behind <= front.end
+        found.keep(front.page, step, good & (step.kind <= LAST_DATA))
         if not good.all():
-            faults += _faults(pages, page[~good], at[~good], kind[~good])
-        chosen = good & is_data
-        if not chosen.all():
-            _keep(found, page[chosen], data[chosen], behind[chosen], now[chosen])
-            page, behind, end, now = page[good], behind[good], end[good], now[good]
-        else:
-            _keep(found, page, data, behind, now)
-        at = behind
+            faults += _faults(front.where(~good), step.kind[~good])
+        front = _Front(front.page, step.behind, front.end, step.time).where(good)
+    return found
 
 
-def _special(
-    words: Words,
-    rows: Index,
-    kind: Index,
-    at: Index,
-    end: Index,
-    now: NDArray[np.uint64],
-    head: Words,
-    data: Index,
-    behind: Index,
-) -> None:
-    """Corrects `now`, `data` and `behind` of the rows whose length or time is in the word behind the header."""
-    kinds, delta = kind[rows], (head[rows] >> 5).astype(np.uint64)
-    there = at[rows] + 1 < end[rows]
-    word = words[np.where(there, at[rows] + 1, at[rows])]
-    # rb_event_length: the length that follows the header counts its own word too.
-    nowhere = len(words) + 1
-    far = at[rows] + 1 + np.where(word % 4 == 0, word // 4, nowhere)
-    far = np.where((kinds == 0) & (word < 4), nowhere, far)
-    # A padding without a time goes to the page's end (rb_null_event).
-    far = np.where((kinds == PADDING) & (delta == 0), end[rows], far)
-    far = np.where(kinds > PADDING, at[rows] + 2, far)
-    needs_word = (kinds != PADDING) | (delta != 0)
-    behind[rows] = np.where(there | ~needs_word, far, nowhere)
-    data[rows] = at[rows] + 2
-    now[rows] = _times(kinds, delta, word.astype(np.uint64), now[rows])
+def _read_heads(words: Words, front: _Front) -> _Step:
+    head = words[front.at]
+    kind = (head & 31).astype(np.int64)
+    delta = (head >> 5).astype(np.uint64)
+    step = _Step(kind, front.at + 1, front.at + 1 + kind, front.time + delta)
+    special = np.flatnonzero((kind == 0) | (kind > LAST_DATA))
+    if len(special):
+        _correct(words, front, step, delta, special)
+    return step
+
+
+def _correct(words: Words, front: _Front, step: _Step, delta: NDArray[np.uint64], rows: Index) -> None:
+    """Those rows whose length or time is in the word behind the header; it counts as 0 where it is beyond the end,
+    and so does the record."""
+    kind, at, end = step.kind[rows], front.at[rows], front.end[rows]
+    there = at + 1 < end
+    word = np.where(there, words[np.where(there, at + 1, at)], 0)
+    step.data[rows] = at + 2
+    step.behind[rows] = np.where(
+        (kind == PADDING) & (delta[rows] == 0),
+        end,  # padding without a time goes to the page's end (rb_null_event)
+        np.where(there, at + _lengths(kind, word, len(words)), len(words) + 1),
+    )
+    step.time[rows] = _times(kind, delta[rows], word.astype(np.uint64), front.time[rows])
+
+
+def _lengths(kind: Index, word: Words, nowhere: int) -> Index:
+    """Of whole records, in words, by the word behind the header; `nowhere` and more where it makes no sense.
+
+    A length that follows the header counts its own word, but not the header (rb_event_length).
+    """
+    length = 1 + word.astype(np.int64) // 4
+    nonsense = (word % 4 != 0) | ((kind == 0) & (word < 4))
+    return np.where(kind > PADDING, 2, np.where(nonsense, nowhere + 1, length))
 
 
 def _times(
-    kinds: Index, delta: NDArray[np.uint64], word: NDArray[np.uint64], now: NDArray[np.uint64]
+    kind: Index, delta: NDArray[np.uint64], word: NDArray[np.uint64], before: NDArray[np.uint64]
 ) -> NDArray[np.uint64]:
-    """The time after each special record; `now` has its `delta` added."""
-    shift, top = np.uint64(TIME_SHIFT), np.uint64(0xF8 << 56)
-    before = now - delta
-    long = (word << shift) + delta
+    """The time of each special record."""
+    long, top = (word << np.uint64(TIME_SHIFT)) + delta, np.uint64(0xF8 << 56)
     stamp = (long & ~top) | (before & top)
     stamp = np.where(stamp < before, stamp + np.uint64(1 << STAMP_BITS), stamp)
-    now = np.where(kinds == TIME_EXTEND, before + long, now)
-    now = np.where(kinds == TIME_STAMP, stamp, now)
     # The kernel writes a time of 1 into padding that has none (rb_event_discard; check_buffer leaves it out too).
-    return np.where((kinds == PADDING) & (delta <= 1), before, now)
+    untimed = (kind == PADDING) & (delta <= 1)
+    return np.select(
+        [kind == TIME_EXTEND, kind == TIME_STAMP, untimed], [before + long, stamp, before], before + delta
+    )
 
 
-def _keep(found: _Steps, page: Index, data: Index, behind: Index, now: NDArray[np.uint64]) -> None:
-    found.page.append(page.astype(np.uint16))
-    found.start.append(data * 4)
-    found.length.append(((behind - data) * 4).astype(np.int32))
-    found.raw.append(now.view(np.int64))
-
-
-def _faults(pages: _Pages, page: Index, at: Index, kind: Index) -> Iterator[Fault]:
-    for row, place, what in zip(page.tolist(), at.tolist(), kind.tolist(), strict=True):
-        left = (int(pages.end[row]) - place) * 4
+def _faults(front: _Front, kind: Index) -> Iterator[Fault]:
+    for place, end, what in zip(front.at.tolist(), front.end.tolist(), kind.tolist(), strict=True):
         yield Fault(
             place * 4,
-            f"a record of type {what} runs beyond what its page has: the page's last {left} bytes are not read",
+            f"a record of type {what} runs beyond what its page has: the page's last {(end - place) * 4} bytes "
+            "are not read",
         )
 
 
-def _in_order(found: _Steps) -> Records:
+def _in_order(found: _Found) -> Records:
     """By page. The key has 16 bits, for which numpy's stable sort takes linear time."""
     if not found.page:
         return NO_RECORDS
