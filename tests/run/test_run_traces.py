@@ -130,7 +130,7 @@ def test_a_host_that_cannot_is_told_of_with_its_own_words(bench: Bench) -> None:
 def test_a_recorder_that_ends_too_early_is_no_window(bench: Bench) -> None:
     bench.world.tracing.dies = True
     with pytest.raises(
-        LabFailure, match="tracing the host: the recorder did not end as it should: pvtrace: killed"
+        LabFailure, match="the host: the recorder did not end as it should: pvtrace: killed"
     ):
         bench.run()
     assert bench.leftovers() == []
