@@ -32,6 +32,10 @@ LEGEND = (
     "thread, and by the guest's steal column; apart: between the farthest of these; irqs_off: the least it can be"
 )
 
+#: What stands above two of the tables.
+DELAYS_TITLE = "Run delay, % of the window, by"
+HOLDERS_TITLE = "What preemptions hit in guests, % of those of which that can be told"
+
 Cells = list[str | float | None]
 
 
@@ -50,14 +54,18 @@ def render_preempt(evidence: Evidence, phase: str) -> str:
         lines += [line for text in evidence.phase_doubts(phase) for line in wrap(f"! {text}", 0, 2)]
         return "\n".join(lines) + "\n"
     lines = wrap(f"Phase {phase}, {length}: preemptions, by the trace; times in ms")
-    lines += [*_lengths(evidence, phase), "", "Run delay, % of the window, by"]
-    lines += [*_delays(evidence, phase, takers=True), *_patterns(trace), *_holders(evidence, trace)]
+    lines += [*lengths_table(evidence, phase).lines(), "", DELAYS_TITLE]
+    lines += delays_table(evidence, phase, takers=True).lines()
+    lines += [line for text in pattern_texts(trace) for line in wrap(text, 2, 4)]
+    holders = holders_table(evidence, trace).lines()
+    lines += ["", HOLDERS_TITLE, *holders] if holders else []
     for what, columns in (
         ("preemptions", [one.lengths_ns for one in trace.vcpus]),
         ("waits after a wake-up", [one.latencies_ns for one in trace.vcpus]),
     ):
         lines += _histogram(what, columns)
-    return "\n".join([*lines, "", *_trust(evidence, trace)]) + "\n"
+    trust = [line for text in trust_texts(evidence, trace) for line in wrap(text, 0, 2)]
+    return "\n".join([*lines, "", *trust]) + "\n"
 
 
 def _vcpus(evidence: Evidence) -> Iterator[tuple[str, int]]:
@@ -69,11 +77,12 @@ def _head(evidence: Evidence) -> list[Column]:
     return [Column("node", fit(names, 4, 12), text=True), Column("vCPU", 4)]
 
 
-def _lengths(evidence: Evidence, phase: str) -> list[str]:
+def lengths_table(evidence: Evidence, phase: str) -> Table:
+    """How often each vCPU was preempted, and for how long; times in ms."""
     names = ("/s", "p50", "p90", "p99", "max", "wake", "share %")
     columns = [*_head(evidence), *(Column(name, 7 if name == "share %" else 6) for name in names)]
     rows = [[*vcpu, *_length_cells(evidence.traced(*vcpu, phase))] for vcpu in _vcpus(evidence)]
-    return Table(columns, rows).lines()
+    return Table(columns, rows)
 
 
 def _length_cells(seen: VcpuPreemptions | None) -> Cells:
@@ -114,11 +123,12 @@ def _counters(evidence: Evidence, phase: str) -> list[str]:
         "invol: involuntary switches of the vCPU's thread; slices: times it was put on a pCPU; KVM: preemptions "
         "that it reported to the guest"
     )
-    delays = _delays(evidence, phase, takers=False)
-    return [*Table(columns, rows).lines(), "", "Run delay, % of the window, by", *delays, "", *about]
+    delays = delays_table(evidence, phase, takers=False).lines()
+    return [*Table(columns, rows).lines(), "", DELAYS_TITLE, *delays, "", *about]
 
 
-def _delays(evidence: Evidence, phase: str, *, takers: bool) -> list[str]:
+def delays_table(evidence: Evidence, phase: str, *, takers: bool) -> Table:
+    """Run delay of each vCPU by three sources; with `takers` also who took most of it."""
     names = ("trace", "sched", "guest", "apart")
     columns = [*_head(evidence), *(Column(name, 5) for name in names)]
     taken = Column("", 0, text=True)
@@ -130,7 +140,7 @@ def _delays(evidence: Evidence, phase: str, *, takers: bool) -> list[str]:
         one = delay_of(evidence, node, vcpu, phase)
         cells: Cells = [node, vcpu, one.trace_pct, one.schedstat_pct, one.guest_pct, one.apart_pct]
         rows.append([*cells, *([_takers(evidence.traced(node, vcpu, phase), taken.width)] if takers else [])])
-    return Table(columns, rows).lines()
+    return Table(columns, rows)
 
 
 def _takers(seen: VcpuPreemptions | None, width: int) -> str:
@@ -145,8 +155,8 @@ def _takers(seen: VcpuPreemptions | None, width: int) -> str:
     return ", ".join(told)
 
 
-def _holders(evidence: Evidence, trace: PhaseTrace) -> list[str]:
-    """Of every guest that was traced, what its preemptions hit."""
+def holders_table(evidence: Evidence, trace: PhaseTrace) -> Table:
+    """Of every guest that was traced, what its preemptions hit; without rows where none was."""
     rows: list[Cells] = []
     for node in evidence.plan.nodes:
         of_node = [one for one in trace.vcpus if one.node == node.name]
@@ -160,8 +170,7 @@ def _holders(evidence: Evidence, trace: PhaseTrace) -> list[str]:
         Column("by tick", 7),
         *(Column(one, 10) for one in STATES),
     ]
-    title = "What preemptions hit in guests, % of those of which that can be told"
-    return ["", title, *Table(columns, rows).lines()] if rows else []
+    return Table(columns, rows)
 
 
 def _share(counts: tuple[int, int] | None) -> str | float:
@@ -172,16 +181,14 @@ def _share(counts: tuple[int, int] | None) -> str | float:
     return 100 * hits / told if told else "none told"
 
 
-def _patterns(trace: PhaseTrace) -> Iterator[str]:
+def pattern_texts(trace: PhaseTrace) -> Iterator[str]:
     """Takers that come and go in a fixed period."""
     for one in trace.patterns:
         if one.periodic:
             period, spread, length = (
                 render_time(ns) for ns in (one.period_ns, one.period_spread_ns, one.length_ns)
             )
-            yield from wrap(
-                f"{one.taker} comes every {period} (+- {spread}) for {length}, {one.bursts} times", 2, 4
-            )
+            yield f"{one.taker} comes every {period} (+- {spread}) for {length}, {one.bursts} times"
 
 
 def _histogram(what: str, columns: Sequence[Times]) -> list[str]:
@@ -203,17 +210,17 @@ def _bar(bucket: Bucket, most: int) -> str:
     return f"  {low:>8} .. {high:>8} {bucket.count:>9} {bar}".rstrip()
 
 
-def _trust(evidence: Evidence, trace: PhaseTrace) -> Iterator[str]:
+def trust_texts(evidence: Evidence, trace: PhaseTrace) -> Iterator[str]:
     """How far all of that can be trusted."""
     for physics in trace.physics:
-        yield from wrap(f"physics of {physics.node}: {render_physics(physics)}")
+        yield f"physics of {physics.node}: {render_physics(physics)}"
     errors = [one.error_ns for one in trace.vcpus]
     if errors:
-        yield from wrap(f"clock of the host's trace: times within {render_time(max(errors))}")
+        yield f"clock of the host's trace: times within {render_time(max(errors))}"
     lost = {machine: count for machine, count in (trace.lost or {}).items() if count}
     names = (f"{count} of {'the host' if name == HOST_SCOPE else name}" for name, count in lost.items())
-    yield from wrap(f"lost events: {', '.join(names) or 'none'}")
-    yield from (line for text in _doubts(evidence, trace.phase) for line in wrap(f"! {text}", 0, 2))
+    yield f"lost events: {', '.join(names) or 'none'}"
+    yield from (f"! {text}" for text in _doubts(evidence, trace.phase))
 
 
 def _doubts(evidence: Evidence, phase: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from lab.judge.armtable import render_arms
 from lab.judge.armverdicts import render_short_verdicts, render_windows
 from lab.judge.foldtable import render_fold_table
 from lab.judge.layout import wrap
+from lab.judge.preempttable import LEGEND, render_preempt
 from lab.judge.table import render_phase_table, render_summary, render_verdicts
 from lab.report.compose import placement_notes
 from lab.report.console import excerpt
@@ -18,7 +19,6 @@ from lab.report.journal import journal_grids
 from lab.report.material import Material
 from lab.report.page import Fact, Grid
 from lab.report.placement import describe_placement
-from lab.report.preemptview import PREEMPTION_LEGEND, preemption_table, trace_notes
 from lab.report.runview import clock_grids, environment_facts, measuring_facts, question_of, summary_facts
 
 #: Traced windows, rows of a journal, and lines of a console: a mail is read from top to bottom.
@@ -68,10 +68,10 @@ def _doubts(material: Material) -> tuple[Grid, ...]:
 
 def _measured(material: Material) -> Iterator[list[str]]:
     report = compare_arms(material.evidence)
-    for trace in material.measurements.traces[:_WINDOWS]:
-        title, table = wrap(f"Preemptions in {trace.phase}"), preemption_table(trace)
-        doubts = [line for doubt in trace_notes(trace) for line in wrap(f"! {doubt}", 2, 4)]
-        yield [*title, *table.lines(), *doubts, *wrap(PREEMPTION_LEGEND)]
+    traces = material.measurements.traces
+    for trace in traces[:_WINDOWS]:
+        yield _text(render_preempt(material.evidence, trace.phase))
+    yield wrap(LEGEND) if traces else []
     if report is not None:
         yield _text(render_arms(report, material.evidence))
     if material.many:

@@ -10,7 +10,7 @@ from statistics import fmean
 from lab.judge.layout import MISSING
 from lab.judge.table import vcpu_table
 from lab.measure.course import VcpuCourse
-from lab.measure.windows import VcpuWindow
+from lab.measure.windows import PhaseWindow, VcpuWindow
 from lab.report.grids import columns, grid, grid_of, present
 from lab.report.journal import marks_of
 from lab.report.material import Material, chart_limits_ns
@@ -63,13 +63,15 @@ def steal_tables(material: Material) -> tuple[Folded, ...]:
         found = _together(material)
         few = sum(len(one.rows) for one in found) <= _FEW_ROWS
         return (Folded("Windows together", found, open=few),) if found else ()
-    return tuple(_window(material, phase.name) for phase in material.plan.phases)
+    names = [phase.name for phase in material.plan.phases]
+    windows = {name: window for name in names if (window := material.evidence.phase(name)) is not None}
+    missing = [name for name in names if name not in windows]
+    told = (Folded(f"not measured: {', '.join(missing)}"),) if missing else ()
+    return (*(_window(material, window) for window in windows.values()), *told)
 
 
-def _window(material: Material, phase: str) -> Folded:
-    window = material.evidence.phase(phase)
-    if window is None:
-        return Folded(f"{phase}: not measured", notes=("the recording has no such window",))
+def _window(material: Material, window: PhaseWindow) -> Folded:
+    phase = window.phase
     length = format_seconds(window.end_ns - window.start_ns)
     found = grid_of(vcpu_table(material.evidence, phase), f"Steal in {phase}, % of time; per second", 2)
     big = sum(len(node.vcpus) for node in material.plan.nodes) > 32

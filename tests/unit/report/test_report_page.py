@@ -227,7 +227,15 @@ def test_the_journal_numbers_what_the_drawing_marks():
 def test_preemptions_are_told_where_they_were_traced():
     tree = tree_of(page_of(KINDS["traced"]()))
     assert table_rows(tree, "Who took its pCPU")[0] == ["guest1", "0", "guest2 vcpu 1", "1900", "3000.0"]
-    told = table_rows(tree, "What preemptions hit in the guest")[0]
-    assert told == ["guest1", "0", "1800", "12", "30", "-", "-"]
-    assert "7 events of the host were lost" in tree.xpath("string(//section[@id = 'preemptions'])")
+    rate = table_rows(tree, "Preemptions in phase0, times in ms")[0]
+    assert rate[:3] == ["guest1", "0", "200.0"]
+    assert table_rows(tree, "Run delay, % of the window, by")[0] == [
+        "guest1",
+        "0",
+        "50.0",
+        "50.0",
+        "50.0",
+        "0.0",
+    ]
+    assert "lost events: 7 of the host" in tree.xpath("string(//section[@id = 'preemptions'])")
     assert "Not traced" in tree_of(page_of(KINDS["passed"]())).xpath("string(//section[@id = 'preemptions'])")
