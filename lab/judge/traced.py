@@ -11,6 +11,7 @@ from lab.judge.evidence import Evidence, join_reasons
 from lab.judge.figure import render_time
 from lab.judge.pervcpu import NOTHING_SEEN
 from lab.judge.verdict import Outcome, Verdict
+from lab.measure.windows import SHORT_PREFIX
 from lab.plan.labplan import HOST_SCOPE, ExpectationPlan
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ MAX_UNKNOWN_PCT = 1.0
 
 def trace_doubts(evidence: Evidence, phase: str, node: str | None = None) -> Iterator[str]:
     """Why nothing traced in `phase` may count; with `node`, nothing that its own trace is needed for, either."""
-    yield from evidence.phase_doubts(phase, ignore_disagreement=True)
+    doubts = evidence.phase_doubts(phase, ignore_disagreement=True)
+    yield from (doubt for doubt in doubts if not doubt.startswith(SHORT_PREFIX))
     trace = evidence.trace(phase)
     if trace is None:
         if evidence.phase(phase) is not None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from lab.measure.windows import DISAGREEMENT_PREFIX
+from lab.measure.windows import DISAGREEMENT_PREFIX, SHORT_PREFIX
 from lab.units import format_seconds
 
 #: What a cumulative counter may miss when it is read. Steal stands in /proc/stat in units of 10 ms (USER_HZ),
@@ -54,7 +54,7 @@ def doubt_short(window_ns: int) -> tuple[str, ...]:
         return ()
     error_pct = 100 * READING_ERROR_NS / window_ns
     return (
-        f"too short: steal is counted in units of 10 ms and a wait only when it has ended, which may be off "
+        f"{SHORT_PREFIX}: steal is counted in units of 10 ms and a wait only when it has ended, which may be off "
         f"by {error_pct:.1f} % in {format_seconds(window_ns)} "
         f"(at least {format_seconds(SHORTEST_WINDOW_NS)} are needed)",
     )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # columns of numbers take longer to load than most commands t
 #: How a doubt begins that says no more than that guest and host differ too much: it makes whatever else is
 #: judged in the window UNDECIDED, but it is the very thing that an agreement expectation judges.
 DISAGREEMENT_PREFIX = "guest and host disagree"
+#: How a doubt begins that says no more than that a window is too short for counters: traces count every event.
+SHORT_PREFIX = "too short"
 
 
 @dataclass(frozen=True)

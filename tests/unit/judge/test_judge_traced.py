@@ -15,6 +15,7 @@ from lab.judge.evaluate import judge
 from lab.judge.figure import Figure, evaluate_figure
 from lab.judge.preempted import begins_with_words
 from lab.judge.verdict import Outcome, Verdict
+from lab.measure.doubts import doubt_short
 from lab.measure.windows import Measurements
 from lab.plan.labplan import ExpectationKind, ExpectationPlan
 from lab.trace.summary import HitBy, Holders, Physics
@@ -318,6 +319,12 @@ def test_what_cannot_be_trusted_decides_nothing_and_says_why(expectation, measur
     assert only_verdict(expectation, traced(SOUND)).outcome is Outcome.PASSED
     verdict = only_verdict(expectation, measurements)
     assert (verdict.outcome, verdict.reason) == (Outcome.UNDECIDED, reason)
+
+
+@pytest.mark.parametrize("expectation", TRACED, ids=lambda one: f"{one.kind}-{one.statistic}")
+def test_a_window_that_is_too_short_for_counters_is_not_for_traces(expectation):
+    measurements = with_phase_doubt(traced(SOUND), "contended", *doubt_short(1_000_000_000))
+    assert only_verdict(expectation, measurements).outcome is Outcome.PASSED
 
 
 @pytest.mark.parametrize("expectation", TRACED, ids=lambda one: f"{one.kind}-{one.statistic}")

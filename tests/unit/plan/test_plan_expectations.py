@@ -12,7 +12,7 @@ LAB = """\
 nodes: [{name: guest, count: 2, vcpus: 2}, {name: big, vcpus: 4}]
 load: [{name: busy, tasks: 2}]
 phases:
-  - {name: first, start: [busy], duration: 10s}
+  - {name: first, start: [busy], duration: 10s, trace: [sched, guest]}
   - {name: second, duration: 10s, fold: [{nodes: "guest*", vcpus: 1, by: mask}]}
 """
 GUESTS = (("guest1", 0), ("guest1", 1), ("guest2", 0), ("guest2", 1))
@@ -55,6 +55,42 @@ def expectation(text: str) -> ExpectationPlan:
         (
             "preemptions: {counter: slices, vcpus: 0-1, phase: first, max_per_s: 100}",
             "slices of every guest vCPU 0-1 in first: <= 100 per s",
+        ),
+        (
+            "preempted: {nodes: guest1, phase: first, statistic: rate, max: 100}",
+            "preemptions of every vCPU of guest1 in first: <= 100 per s",
+        ),
+        (
+            "preempted: {phase: first, statistic: p99, min: 1ms, max: 0.02s}",
+            "p99 of preemptions of every vCPU in first: 1 ms .. 20 ms",
+        ),
+        (
+            "preempted: {phase: first, statistic: share, max: 10%}",
+            "time preempted of every vCPU in first: <= 10 %",
+        ),
+        (
+            "wakeup_latency: {phase: first, statistic: p90, max: 500us}",
+            "p90 of wake-up latency of every vCPU in first: <= 0.5 ms",
+        ),
+        (
+            "preempted_while: {phase: first, state: lock, max: 5%}",
+            "preemptions of every guest in first that hit a holder of a lock: <= 5 %",
+        ),
+        (
+            "preempted_by: {nodes: guest1, vcpus: 0, phase: first, taker: hog noisy, min: 8, max: 12}",
+            "preemptions of guest1 vCPU 0 by hog noisy in first: 8 per s .. 12 per s",
+        ),
+        (
+            "directed_yield: {phase: second, min: 50%}",
+            "directed yields of every guest in second that succeeded: >= 50 %",
+        ),
+        (
+            "fairness: {phase: second, min: 0.9}",
+            "fairness of run time over busy vCPUs of every guest in second: >= 0.9",
+        ),
+        (
+            "physics: {phase: first}",
+            "nothing happens in a guest in first while its vCPU does not run on the host",
         ),
     ],
 )
@@ -122,3 +158,22 @@ def test_preemptions() -> None:
     )
     assert (made.counter, made.targets) == ("kvm_preemption_other", GUESTS[:2])
     assert (made.minimum, made.maximum) == (5.0, 9.0)
+
+
+def test_bounds_of_what_is_traced_are_in_the_unit_of_the_statistic() -> None:
+    rate = expectation("preempted: {nodes: guest1, phase: first, statistic: rate, max: 100}")
+    assert (rate.kind, rate.targets, rate.statistic) == ("preempted", GUESTS[:2], "rate")
+    assert (rate.minimum, rate.maximum) == (None, 100.0)
+    length = expectation("preempted: {phase: first, statistic: max, min: 1ms, max: 0.02s}")
+    assert (length.minimum, length.maximum) == (1.0, 20.0)
+    share = expectation("preempted: {phase: first, statistic: share, max: 10%}")
+    assert (share.minimum, share.maximum) == (None, 10.0)
+    latency = expectation("wakeup_latency: {phase: first, statistic: p90, max: 500us}")
+    assert (latency.statistic, latency.maximum) == ("p90", 0.5)
+
+
+def test_what_preemptions_hit_is_about_whole_nodes_and_who_took_is_about_vcpus() -> None:
+    hit = expectation("preempted_while: {nodes: guest1, phase: first, state: no_preempt, max: 5%}")
+    assert (hit.targets, hit.statistic, hit.maximum) == ((("guest1", -1),), "no_preempt", 5.0)
+    taken = expectation("preempted_by: {nodes: guest1, vcpus: 0, phase: first, taker: hog noisy, max: 12}")
+    assert (taken.targets, taken.taker, taken.maximum) == (GUESTS[:1], "hog noisy", 12.0)

@@ -62,3 +62,16 @@ def test_the_arm_for_the_noise_floor_can_be_named_by_expectations(
     text = BODY + f"expect: [{{steal: {{phase: first, arm: {AA_ARM}, max: 60%}}}}]\n"
     assert problems(text + "repeats: {aa: true}\n") == []
     assert [one.path for one in problems(text)] == ["expect[0].steal.arm"]
+
+
+def test_what_needs_a_trace_is_expected_of_arms_that_trace(problems: Callable[[str], list[Problem]]) -> None:
+    traced = BODY.replace("  - name: folded\n", "  - name: folded\n    trace: sched\n")
+    expect = "expect: [{preempted: {phase: second, statistic: rate, max: 5%s}}]\n"
+    assert problems(traced + expect % ", arm: folded") == []
+    (found,) = problems(traced + expect % "")
+    assert found.path == "expect[0].preempted"
+    assert found.message.endswith("`trace: sched` is missing in the phase, or at top level (in arm base)")
+    everywhere = traced + "trace: sched\n" + expect % ""
+    assert problems(everywhere) == []
+    (off,) = problems(everywhere.replace("  - {name: base}", '  - {name: base, trace: "off"}'))
+    assert off.message.endswith("(in arm base)")
