@@ -94,8 +94,8 @@ class Marks:
 class Trace:
     """The decoded trace of one machine (`node` is HOST_SCOPE or a guest) over one window.
 
-    `names` are the tasks' names by thread, as last seen. `moments_ns` and `moments_cpu` have every event of any kind:
-    what physics is checked with. `lost` is by CPU how many events are missing, `error_ns` how far a time may be off
+    `names` are the tasks' names by thread, as last seen. `moments_ns` and `moments_cpu` have every event of any
+    kind: what physics is checked with. `lost` is by CPU how many events are missing, `error_ns` how far a time may be off
     the host's clock, `damage` what of it could not be read, as texts; what was readable is there.
     """
 
@@ -121,7 +121,8 @@ class VcpuTimeline:
     """What one vCPU did from `start_ns[0]` to `end_ns[-1]`: stretches that follow each other without a gap.
 
     `state` has values of State, `pcpu` where it runs, or ran last (-1: not known), `taker` the thread that took its
-    pCPU at the beginning of a PREEMPTED stretch, or ran there when a WAKING one began; 0 where it idled, -1 elsewhere.
+    pCPU at the beginning of a PREEMPTED stretch, or ran there when a WAKING one began; 0 where it idled, -1
+    elsewhere.
     """
 
     node: str
