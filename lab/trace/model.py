@@ -95,8 +95,8 @@ class Trace:
     """The decoded trace of one machine (`node` is HOST_SCOPE or a guest) over one window.
 
     `names` are the tasks' names by thread, as last seen. `moments_ns` and `moments_cpu` have every event of any
-    kind: what physics is checked with. `lost` is by CPU how many events are missing, `error_ns` how far a time may be off
-    the host's clock, `damage` what of it could not be read, as texts; what was readable is there.
+    kind: what physics is checked with. `lost` is by CPU how many events are missing, `error_ns` how far a time may
+    be off the host's clock, `damage` what of it could not be read, as texts; what was readable is there.
     """
 
     node: str
