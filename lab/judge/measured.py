@@ -6,15 +6,21 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lab.errors import UndecidedError
 from lab.judge.evidence import Evidence, join_reasons
+from lab.judge.measuredtrace import TracedVcpu
 from lab.judge.metrics import phase_metrics
 from lab.judge.pervcpu import missing_sides, render_side, render_sides
 from lab.judge.preemptions import COUNTERS, per_second
 from lab.judge.throughput import doubt_throughput, work_per_s
+from lab.judge.traced import vcpu_trace_doubts
 from lab.measure.windows import VcpuWindow
 from lab.plan.labplan import PhasePlan
+
+if TYPE_CHECKING:  # columns of numbers take longer to load than most commands take
+    from lab.trace.summary import VcpuPreemptions
 
 Compare = Callable[[float, float], bool]
 
@@ -170,6 +176,26 @@ class MeasuredPhase:
         return Preemptions(
             **{name: per_second(read(window), window.elapsed_ns) for name, read in COUNTERS.items()}
         )
+
+    def traced(self, node: str, vcpu: int) -> VcpuPreemptions:
+        """What the window's trace says of one vCPU: every preemption of it, by whom, what it hit in its guest.
+
+        Raises UndecidedError where the window was not traced, or the trace is doubted.
+        """
+        seen = self.evidence.traced(node, vcpu, self.name)
+        doubts = tuple(vcpu_trace_doubts(self.evidence, node, vcpu, self.name))
+        if seen is None or doubts:
+            raise UndecidedError(f"trace of {node} vcpu {vcpu} in phase {self.name}: {join_reasons(doubts)}")
+        return seen
+
+    def preempted(self, node: str, vcpu: int) -> TracedVcpu:
+        """Preemptions of one vCPU one by one. Raises UndecidedError where the phase was not traced, or that is
+        doubted."""
+        seen = self.evidence.traced(node, vcpu, self.name)
+        doubts = join_reasons(vcpu_trace_doubts(self.evidence, node, vcpu, self.name))
+        if doubts or seen is None:
+            raise UndecidedError(f"preemptions of {node} vcpu {vcpu} in phase {self.name}: {doubts}")
+        return TracedVcpu(seen)
 
     def affinities(self, load: str) -> Mapping[tuple[str, int], tuple[str, ...]]:
         """By (node, task): every affinity (cpulist text) that the task was seen with since its start."""

@@ -53,11 +53,16 @@ def evaluate_preempted_by(expectation: ExpectationPlan, evidence: Evidence) -> I
     """One verdict for each phase and vCPU: its preemptions by takers whose name begins with the words given."""
 
     def decide(seen: VcpuPreemptions) -> Finding:
-        hits = [hit for hit in seen.by if begins_with_words(hit.taker, str(expectation.taker))]
+        hits = hits_by(seen, str(expectation.taker))
         found = _decide_rate(seen, sum(hit.count for hit in hits), expectation)
         return Finding(found.outcome, f"{found.observed}{_others(seen, hits)}", found.reason)
 
     yield from evaluate_traced_vcpus(expectation, evidence, decide)
+
+
+def hits_by(seen: VcpuPreemptions, words: str) -> list[HitBy]:
+    """The preemptions by takers whose name begins with `words`."""
+    return [hit for hit in seen.by if begins_with_words(hit.taker, words)]
 
 
 def begins_with_words(taker: str, words: str) -> bool:
@@ -77,13 +82,18 @@ def _others(seen: VcpuPreemptions, hits: list[HitBy]) -> str:
 
 
 def _decide_rate(seen: VcpuPreemptions, count: int, expectation: ExpectationPlan) -> Finding:
-    from lab.trace.distribution import rate_per_s
-
-    estimate = rate_per_s(count, seen.elapsed_ns)
-    assert estimate is not None, "an empty window is doubted before"
-    figure = Figure(estimate.value, estimate.low, estimate.high, "/s", count=count)
+    figure = rate_figure(count, seen.elapsed_ns)
     observed = f"{render_figure(figure)}, {count} in {format_seconds(seen.elapsed_ns)}"
     return evaluate_figure(figure, expectation, observed, seen.elapsed_ns)
+
+
+def rate_figure(count: int, elapsed_ns: int) -> Figure:
+    """Events per second of a window that is not empty."""
+    from lab.trace.distribution import rate_per_s
+
+    estimate = rate_per_s(count, elapsed_ns)
+    assert estimate is not None, "an empty window is doubted before"
+    return Figure(estimate.value, estimate.low, estimate.high, "/s", count=count)
 
 
 def _decide_share(seen: VcpuPreemptions, expectation: ExpectationPlan) -> Finding:
