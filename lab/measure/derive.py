@@ -51,7 +51,7 @@ from lab.measure.windows import (
     TaskWindow,
     VcpuWindow,
 )
-from lab.plan.labplan import LabPlan, NodePlan
+from lab.plan.labplan import LabPlan, NodePlan, trace_of
 from lab.plan.leasing import leased_pcpus
 
 if TYPE_CHECKING:  # columns of numbers take longer to load than most commands take
@@ -226,7 +226,7 @@ class _Derivation:
 
     def traced_windows(self) -> Iterator[TracedWindow]:
         """What was traced, phase by phase."""
-        if not any(phase.trace is not None for phase in self._plan.phases):
+        if all(trace_of(self._plan, phase.name) is None for phase in self._phases()):
             return iter(())
         from lab.measure.traced import measure_traces
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from lab.measure.happened import ClockNear, PhaseLike
 from lab.measure.tracefiles import TracedPhase, TscOffset, parse_offsets, parse_threads
-from lab.plan.labplan import HOST_SCOPE, LabPlan
+from lab.plan.labplan import HOST_SCOPE, LabPlan, trace_of
 from lab.trace.about import About, parse_about
 from lab.trace.clocks import TraceClock, guest_clock, host_clock, matched_clock
 from lab.trace.decode import Clocks, TraceFiles, decode_trace
@@ -41,9 +41,8 @@ def measure_traces(
     What cannot be read, and a trace that is not there, is in the doubts of a window. Raises RecordingError where a
     file cannot be opened.
     """
-    traced = {phase.name for phase in plan.phases if phase.trace is not None}
     for phase in phases:
-        if phase.name in traced:
+        if trace_of(plan, phase.name) is not None:
             yield _window(recording.traces(phase.name), phase, clocks)
 
 

@@ -54,6 +54,7 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
     kernels = _plan_kernels(topology, catalogue, facts.emulated)
     comparison = plan_comparison(topology, lab_id)
     hogs = plan_hogs(topology.hogs)
+    traced = _traced(topology, facts, placement)
     plan = LabPlan(
         name=topology.name,
         lab_id=lab_id,
@@ -67,7 +68,7 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
         nodes=_plan_nodes(topology, placement, loads, hogs, network, lab_id),
         knobs=plan_knobs(topology.knobs, topology.nodes, topology.registry, lab_id),
         loads=loads,
-        phases=_plan_all_phases(topology, comparison, lab_id, _traced(topology, facts, placement)),
+        phases=_plan_all_phases(topology, comparison, lab_id, traced),
         measure=MeasurePlan(
             topology.measure.interval // 1_000_000,
             topology.measure.disagreement,
@@ -77,6 +78,7 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
         registry=beyond(topology.registry, shipped_registry()),
         comparison=comparison,
         hogs=hogs,
+        trace=plan_trace(topology.trace, traced),
     )
     return with_predictions(plan)
 

@@ -395,6 +395,7 @@ class LabPlan:
     `overcommit` is vCPUs per leased pCPU. `pcpus` are the contended ones, `housekeeping` those for emulator
     and I/O threads (may equal `pcpus` where there is no other). `registry` has the knobs that the topology and its
     knob files define, beyond the shipped ones, for `lab knob` on the running lab (lab.plan.knobs.registry_of).
+    `trace` is what is traced in windows that are no phase of the plan.
     """
 
     name: str
@@ -415,10 +416,16 @@ class LabPlan:
     registry: Registry = field(default_factory=lambda: Registry({}, {}, {}))
     comparison: ComparisonPlan | None = None
     hogs: tuple[HogPlan, ...] = ()
+    trace: TracePlan | None = None
 
     def node(self, name: str) -> NodePlan:
         """The node called `name`; KeyError if there is none."""
         return {node.name: node for node in self.nodes}[name]
+
+
+def trace_of(plan: LabPlan, phase: str) -> TracePlan | None:
+    """What is traced in the window of `phase`, which need not be one of the plan's."""
+    return {one.name: one.trace for one in plan.phases}.get(phase, plan.trace)
 
 
 def render_plan_json(plan: LabPlan) -> str:

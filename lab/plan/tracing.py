@@ -43,6 +43,7 @@ _PCPU_EVENTS_PER_S, _VCPU_EVENTS_PER_S = 1_000, 2_000
 _GUEST_EVENTS_PER_S = 20_000
 #: How long a reader may have to wait.
 _STALL_S = 4
+_LONG_NS = 60_000_000_000
 _LEAST_KIB, _MOST_KIB = 256, 16 * 1024
 #: The part of a guest's memory that buffers may take, and that traces kept in it may.
 _BUFFER_SHARE, _KEPT_SHARE = 1 / 16, 1 / 4
@@ -62,8 +63,8 @@ class Traced:
     vcpus: int
 
 
-def plan_trace(trace: Trace | None, traced: Traced, duration_ns: int) -> TracePlan | None:
-    """What is traced in a window of `duration_ns`; None for nothing."""
+def plan_trace(trace: Trace | None, traced: Traced, duration_ns: int = _LONG_NS) -> TracePlan | None:
+    """What is traced in a window of `duration_ns`, a long one where that is not known; None for nothing."""
     words = trace_words(trace)
     if not words:
         return None

@@ -16,7 +16,7 @@ from lab.judge.measured import MeasuredPhase
 from lab.measure.derive import measure_recording
 from lab.plan.cmdline import cmdline_candidate
 from lab.plan.knobs import plan_knob_in, plan_reading_in
-from lab.plan.labplan import HOST_SCOPE, KnobSetting
+from lab.plan.labplan import HOST_SCOPE, KnobSetting, trace_of
 from lab.recording import Event, Recording, RecordingWriter
 from lab.run.experiment import fetch_streams, open_recording
 from lab.run.knobmachines import COMMAND_TIMEOUT_S
@@ -104,14 +104,15 @@ class LabSession:
         """Let `settle` seconds pass, then measure for `seconds`, or until the loads of `until` have ended: those of
         them that do not run begin together with the window.
 
-        A name that was measured before gets a number, so that the recording keeps both.
+        A name that was measured before gets a number, so that the recording keeps both. What the topology says of
+        traces holds for it: of the phase of that name, or of the file.
         """
         for load in until:
             self.load(load)
         name = self._new_phase_name(phase)
         with self._watched():
             self._lab.watch.sleep(settle)
-            self._runner.measure(name, seconds, until=until)
+            self._runner.measure(name, seconds, until=until, trace=trace_of(self._lab.plan, name))
             self._lab.watch.sleep(DELIVERY_S)
             fetch_streams(self._lab, self._writer)
             self._raise_losses()
@@ -303,8 +304,9 @@ def open_session(lab: Lab, topology_text: str, directory: Path, narrator: Narrat
     session = None
     try:
         with open_recording(lab, topology_text, directory) as writer:
-            runner = PhaseRunner(lab, narrator, writer.kvm_stats, writer.load_path)
+            runner = PhaseRunner(lab, narrator, writer.kvm_stats, writer.load_path, writer.trace_directory)
             with host_knobs_restored(lab, narrator):
+                runner.check_traces([lab.plan.trace])
                 runner.set_knobs(lab.plan.knobs)
                 session = LabSession(lab, writer, runner)
                 yield session

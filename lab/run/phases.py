@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -72,7 +72,7 @@ class PhaseRunner:
         Raises GuestLost or HostLost at once when something dies.
         """
         self._lab.shells.open_all()
-        self._traces.check(self._lab.plan.phases)
+        self.check_traces(phase.trace for phase in self._lab.plan.phases)
         self.set_knobs(self._lab.plan.knobs)
         self._clean = self.clean_point()
         for phases in _together(self._lab.plan.phases):
@@ -81,6 +81,10 @@ class PhaseRunner:
         self._lab.watch.sleep(DELIVERY_S)
         self._hogs.end_all()
         self._loads.end_all_commands()
+
+    def check_traces(self, traces: Iterable[TracePlan | None]) -> None:
+        """Raises LabFailure where a kernel of the lab cannot trace so."""
+        self._traces.check(traces)
 
     def _run_together(self, phases: Sequence[PhasePlan]) -> None:
         """Phases of which none counts without the others: all of them again if a guest is lost where they begin

@@ -86,7 +86,7 @@ class LabRecords:
             pcpus=leased_pcpus(plan),
             remote_dir=remote_dir,
             hogs=tuple(hog.name for hog in plan.hogs),
-            traced=any(phase.trace is not None for phase in plan.phases),
+            traced=plan.trace is not None or any(phase.trace is not None for phase in plan.phases),
         )
         directory = self.directory(plan.lab_id)
         directory.mkdir(parents=True, mode=0o711)

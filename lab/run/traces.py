@@ -8,14 +8,14 @@ its directory below the lab's, and whoever ends the lab ends it (lab.run.tracect
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from lab.errors import CommandFailed, GuestLost, LabError
 from lab.measure.snapshots import TRACER
-from lab.plan.labplan import HOST_SCOPE, PhasePlan, TracePlan
+from lab.plan.labplan import HOST_SCOPE, TracePlan
 from lab.run.hogcontrol import HogControl
 from lab.run.knobmachines import COMMAND_TIMEOUT_S
 from lab.run.lab import Lab
@@ -50,13 +50,13 @@ class Traces:
         self._keep = keep
         self._hogs = HogControl(lab.host, lab.plan, lab.record.remote_dir)
 
-    def check(self, phases: tuple[PhasePlan, ...]) -> None:
-        """Trace for a moment what is traced in any of the phases, before anything is measured.
+    def check(self, traces: Iterable[TracePlan | None]) -> None:
+        """Trace for a moment what is to be traced, before anything is measured.
 
         Raises LabFailure where a kernel cannot.
         """
-        wanted = [] if self._keep is None else [one.trace for one in phases if one.trace is not None]
-        for trace in dict.fromkeys(wanted):
+        wanted = () if self._keep is None else traces
+        for trace in dict.fromkeys(one for one in wanted if one is not None):
             with self.recording(_CHECK, trace):
                 pass
             self._forget(_CHECK, trace)

@@ -11,9 +11,12 @@ from faketrace import PAGE
 from fakeworld import FakeGuest, Fault
 from run.bench import Bench
 
-from lab.errors import HostLost, LabError, LabFailure
+from lab.errors import HostLost, LabError, LabFailure, UndecidedError
 from lab.recording import Recording
+from lab.run.events import Journal
 from lab.run.gc import collect_orphans
+from lab.run.interactive import open_session
+from lab.run.lab import open_lab
 from lab.run.records import LabState
 
 NODES = """\
@@ -129,9 +132,7 @@ def test_a_host_that_cannot_is_told_of_with_its_own_words(bench: Bench) -> None:
 
 def test_a_recorder_that_ends_too_early_is_no_window(bench: Bench) -> None:
     bench.world.tracing.dies = True
-    with pytest.raises(
-        LabFailure, match="the host: the recorder did not end as it should: pvtrace: killed"
-    ):
+    with pytest.raises(LabFailure, match="the host: the recorder did not end as it should: pvtrace: killed"):
         bench.run()
     assert bench.leftovers() == []
 
@@ -217,4 +218,33 @@ def test_an_arm_is_traced_again_when_a_guest_was_lost_in_it(tmp_path: Path) -> N
     assert any(event.kind == "retry" and "guest1" in event.data["reason"] for event in events)
     assert len([words for words in bench.world.tracing.started if "one.traced" in words[1]]) == 2
     assert (bench.recording / "guests/guest1/traces/one.traced.1/cpu1.raw").read_bytes() == PAGE
+    assert bench.leftovers() == []
+
+
+# ---- step by step
+
+
+def test_windows_that_are_measured_by_hand_are_traced_as_the_file_says(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, text="trace: sched\n" + NODES)
+    with (
+        open_lab(bench.host, bench.plan(), bench.around, Journal()) as lab,
+        open_session(lab, bench.topology.text, bench.recording, bench.narrator) as session,
+    ):
+        phase = session.measure("by-hand", seconds=6, settle=0.5)
+        assert (bench.recording / "host/traces/by-hand/cpu3.raw").read_bytes() == PAGE
+        # What the fake recorded is no trace: it decides nothing, and says why.
+        with pytest.raises(UndecidedError, match="trace of guest1 vcpu 0 in phase by-hand: "):
+            phase.traced("guest1", 0)
+    assert bench.leftovers() == [] and bench.world.tracing.instances_cleaned == 1
+
+
+def test_a_session_on_a_kernel_that_cannot_be_traced_does_not_begin(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, text="trace: [sched, guest]\n" + NODES)
+    bench.world.trace_problems["guest1"] = "no tracefs"
+    with (
+        open_lab(bench.host, bench.plan(), bench.around, Journal()) as lab,
+        pytest.raises(LabFailure, match="tracing guest guest1: pvtrace: tracefs"),
+        open_session(lab, bench.topology.text, bench.recording, bench.narrator),
+    ):
+        pytest.fail("it began")
     assert bench.leftovers() == []
