@@ -2,7 +2,7 @@
 """Where in the picture things stand. Perfetto sorts what stands at the top by name, and the rest as it is told to.
 
 lab NAME        phases, contention, host knobs, events
-node NAME       knobs, loads, governor, folds, watched files, runs of a load
+node NAME       knobs, loads, governor, watched files, folds by a mechanism, runs of a load
     vCPU N      what its thread did; below it its guest's tasks and marks, and steal as both sides count it
     locks       a track for each lock: who held it
 pCPUs           pCPU N: who ran there; below it the share of others
@@ -14,8 +14,9 @@ from lab.export.packets import Track
 from lab.export.tracewriter import TraceWriter
 
 #: How the tracks of a node, and of a vCPU, follow each other.
-_OF_NODE = ("knobs", "loads", "governor", "folds", "watched files")
-_RUNS, _VCPUS, _LOCKS = len(_OF_NODE), len(_OF_NODE) + 1, 100_000
+_OF_NODE = ("knobs", "loads", "governor", "watched files")
+_FOLDS, _RUNS, _VCPUS = range(len(_OF_NODE), len(_OF_NODE) + 3)
+_LOCKS = 100_000
 _OF_LAB = ("phases", "contention", "host knobs", "events")
 _TASKS, _MARKS, _GUEST_STEAL, _HOST_STEAL = range(4)
 _PERCENT = "%"
@@ -44,8 +45,12 @@ class Branches:
         return self._writer.track(self.pcpu(pcpu), "foreign", unit=_PERCENT, about=about)
 
     def node(self, node: str, what: str) -> Track:
-        """A track of a node: one of knobs, loads, governor, folds, watched files."""
+        """A track of a node: one of knobs, loads, governor, watched files."""
         return self._writer.track(self._node(node), what, rank=_OF_NODE.index(what))
+
+    def folds(self, node: str, mechanism: str) -> Track:
+        """How long folding vCPUs of a node took, by one mechanism: those by different ones may overlap."""
+        return self._writer.track(self._node(node), f"folds by {mechanism}", rank=_FOLDS)
 
     def load_runs(self, node: str, load: str) -> Track:
         """The runs of one load with a command."""

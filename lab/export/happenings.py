@@ -96,7 +96,8 @@ def _title(event: EventLike) -> str:
     match event.kind:
         case "knob" | "knob-restored":
             back = " (restored)" if event.kind == "knob-restored" else ""
-            return f"{data.get('knob')}: {data.get('old')} -> {data.get('new')}{back}"
+            whose = f" of {data['guest']}" if data.get("guest") else ""
+            return f"{data.get('knob')}{whose}: {_change(data)}{back}"
         case "knob-skipped":
             return f"{data.get('knob')}: skipped"
         case "load-start" | "load-stop":
@@ -105,10 +106,15 @@ def _title(event: EventLike) -> str:
             return f"{event.kind.removeprefix('hog-')} hog {data.get('hog')}"
         case "contention":
             whose = data.get("node") or data.get("hog") or ""
-            return f"{data.get('what')} {whose}: {data.get('old')} -> {data.get('new')}"
+            return f"{data.get('what')} {whose}: {_change(data)}"
         case _:
             told = next((data[key] for key in ("reason", "text", "node", "phase") if data.get(key)), "")
             return f"{event.kind} {told}".strip()
+
+
+def _change(data: Mapping[str, Any]) -> str:
+    old, new = ("(none)" if data.get(key) in (None, "") else data[key] for key in ("old", "new"))
+    return f"{old} -> {new}"
 
 
 def _about(data: Mapping[str, Any]) -> dict[str, str]:
@@ -126,9 +132,10 @@ def _write_measured(writer: TraceWriter, branches: Branches, measurements: Measu
         if fold.effect_ns is not None:
             name = f"fold {format_cpulist(fold.vcpus)} until quiet"
             end_ns = fold.begin_ns + fold.effect_ns
-            writer.span(branches.node(fold.node, "folds"), fold.begin_ns, end_ns, name, _about(fold.__dict__))
+            track = branches.folds(fold.node, fold.mechanism)
+            writer.span(track, fold.begin_ns, end_ns, name, _about(fold.__dict__))
     for change in measurements.file_changes:
-        name = f"{change.name}: {change.old} -> {change.new}"
+        name = f"{change.name}: {_change(change.__dict__)}"
         track = branches.node(change.node, "watched files")
         writer.moment(track, change.by_ns, name, _about(change.__dict__))
     for run in measurements.load_results:

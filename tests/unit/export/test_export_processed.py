@@ -3,14 +3,30 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from exporting import END, T0, FakeEvent, later, measurements, perfetto, traced_window
 from processing import ask
 
-from lab.measure.course import VcpuCourse
-from lab.measure.windows import ClockMatch, GovernDecision, LoadResult, PhaseProof, PhaseWindow
+from lab.export.perfetto import Exported, write_perfetto
+from lab.measure.course import VcpuCourse, measure_courses, step_edges
+from lab.measure.derive import measure_recording, node_views
+from lab.measure.windows import (
+    ClockMatch,
+    FileChange,
+    Folding,
+    GovernDecision,
+    LoadResult,
+    PhaseProof,
+    PhaseWindow,
+)
+from lab.recording import Recording
 
+DATA = Path(__file__).parents[2] / "data"
 #: A track's names from the root down.
 PATHS = """
 WITH RECURSIVE path(id, name) AS (
@@ -119,13 +135,18 @@ def test_an_untraced_recording_has_its_steal_and_what_was_done() -> None:
         clocks=(ClockMatch("one", T0, 1),),
         load_results=(LoadResult("one", "bench", "p", T0 + 12, T0 + 28, 0, (("rate", 17.0),)),),
         decisions=(_decision(T0 + 15),),
+        foldings=(
+            Folding("one", (3,), "mask", "p", None, None, T0 + 4, 26, 20, 1),
+            Folding("one", (3,), "hotplug", "p", None, None, T0 + 8, 22, 20, 1),
+        ),
+        file_changes=(FileChange("one", "avoid_cpus", "/sys/x", T0 + 4, T0 + 6, "", "3"),),
     )
     phase = {"phase": "p", "begin_ns": T0, "start_ns": T0 + 10, "end_ns": T0 + 30}
     knob = {"node": "one", "knob": "avoid_cpus", "old": "", "new": "3"}
     clocks = {"host_t0_ns": T0 + 1, "host_t1_ns": T0 + 9, "guest_t0_ns": 3, "guest_t1_ns": 4}
     events = [
         FakeEvent(T0 + 9, "knob", {**knob, **clocks}),
-        FakeEvent(T0 + 9, "knob", {**knob, "node": "@host"}),
+        FakeEvent(T0 + 9, "knob", {**knob, "node": "@host", "guest": "one"}),
         FakeEvent(T0 + 5, "load-start", {"load": "busy", "node": "one"}),
         FakeEvent(T0 + 22, "disturbance", {"reason": "a neighbour"}),
         FakeEvent(T0 + 30, "phase", phase),
@@ -140,13 +161,16 @@ def test_an_untraced_recording_has_its_steal_and_what_was_done() -> None:
     assert problems == []
     assert [row[:4] for row in slices] == [
         ("lab demo / events", 22, 0, "disturbance a neighbour"),
-        ("lab demo / host knobs", 9, 0, "avoid_cpus:  -> 3"),
+        ("lab demo / host knobs", 9, 0, "avoid_cpus of one: (none) -> 3"),
         ("lab demo / phases", 0, 10, "before p"),
         ("lab demo / phases", 10, 20, "p"),
+        ("node one / folds by hotplug", 8, 20, "fold 3 until quiet"),
+        ("node one / folds by mask", 4, 20, "fold 3 until quiet"),
         ("node one / governor", 15, 0, "shrink (steal): 2-3 folded"),
-        ("node one / knobs", 4, 0, "avoid_cpus:  -> 3"),
+        ("node one / knobs", 4, 0, "avoid_cpus: (none) -> 3"),
         ("node one / loads", 5, 0, "start busy"),
         ("node one / runs of bench", 12, 16, "bench"),
+        ("node one / watched files", 6, 0, "avoid_cpus: (none) -> 3"),
     ]
     assert counts == [
         ("node one / vCPU 0 / steal, by the guest", 0, 50.0),
@@ -163,3 +187,32 @@ def test_an_untraced_recording_has_its_steal_and_what_was_done() -> None:
 
 def _decision(t_ns: int) -> GovernDecision:
     return GovernDecision("one", "p", "steal", "shrink", t_ns, 5, (), (2, 3), False, 4.0, 1.5, 6.0, 6.1, 6.2)
+
+
+def test_steal_of_a_real_recording_is_on_average_what_was_measured(tmp_path: Path) -> None:
+    with tarfile.open(DATA / "recordings/quickstart.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    recording = Recording(tmp_path / "quickstart")
+    plan = recording.plan()
+    measured = measure_recording(recording, plan)
+    (phase,) = (one for one in measured.phases if one.phase == "contended")
+    edges = step_edges(phase.start_ns, phase.end_ns, 2000, 100_000_000)
+    courses = measure_courses(node_views(recording, plan).values(), edges)
+    sink = io.BytesIO()
+    write_perfetto(Exported(plan.name, recording.events(), measured, courses), sink)
+    problems, means = ask(
+        sink.getvalue(),
+        PROBLEMS,
+        f"{PATHS} SELECT path.name, AVG(value) FROM counter JOIN path ON counter.track_id = path.id "
+        "WHERE path.name LIKE '%steal, by the%' GROUP BY 1",
+    )
+    assert problems == []
+    windows = [one for one in measured.vcpus if one.phase == "contended"]
+    sides = {"guest": "guest_steal_pct", "host": "host_steal_pct"}
+    expected = {
+        f"node {one.node} / vCPU {one.vcpu} / steal, by the {side}": getattr(one, name)
+        for one in windows
+        for side, name in sides.items()
+    }
+    assert len(expected) == 8
+    assert dict(means) == pytest.approx(expected, abs=1.0)
