@@ -148,5 +148,5 @@ def length_figure(sorted_ns: Times, statistic: str, error_ns: int) -> Figure | N
         return Figure(longest_ms, longest_ms, longest_ms, " ms", error_ms, count)
     estimate = percentile(sorted_ns, PERCENTILES[statistic])
     assert estimate is not None, "there are lengths"
-    ends = (one / 1e6 for one in (estimate.value, estimate.low, estimate.high))
-    return Figure(*ends, " ms", error_ms, count, _FEWEST[statistic])
+    value, low, high = (one / 1e6 for one in (estimate.value, estimate.low, estimate.high))
+    return Figure(value, low, high, " ms", error_ms, count, _FEWEST[statistic])
