@@ -13,6 +13,7 @@ from lab.judge.pervcpu import NOTHING_SEEN
 from lab.judge.traced import physics_of, trace_doubts, vcpu_trace_doubts, wrong_clock
 from lab.judge.verdict import Outcome, Verdict
 from lab.plan.labplan import ExpectationPlan
+from lab.units import format_seconds
 
 if TYPE_CHECKING:
     from lab.trace.summary import Holders, VcpuPreemptions
@@ -65,13 +66,16 @@ def count_hits(seen: Sequence[VcpuPreemptions], state: str) -> tuple[int, int] |
 def _decide(expectation: ExpectationPlan, seen: Sequence[VcpuPreemptions], hits: int, told: int) -> Finding:
     from lab.trace.distribution import share_pct
 
+    longest_ns = max(one.elapsed_ns for one in seen)
     of = f"of {told} that could be told, {sum(len(one.lengths_ns) for one in seen)} in all"
+    if expectation.minimum is None and not any(one.preempted_ns for one in seen):
+        return Finding(Outcome.PASSED, f"no preemption in {format_seconds(longest_ns)}")
     estimate = share_pct(hits, told)
     if estimate is None:
         return Finding(Outcome.UNDECIDED, of, "of no preemption could be told what it hit")
     figure = Figure(estimate.value, estimate.low, estimate.high, " %", count=told)
     observed = f"{render_figure(figure)} {of}"
-    return evaluate_figure(figure, expectation, observed, max(one.elapsed_ns for one in seen))
+    return evaluate_figure(figure, expectation, observed, longest_ns)
 
 
 def _cannot_tell(node: str, state: str) -> str:

@@ -199,6 +199,15 @@ def test_a_guest_that_cannot_tell_is_skipped_and_one_that_was_not_traced_is_unde
     assert of_holders(holders(0, 0)).reason == "of no preemption could be told what it hit"
 
 
+def test_what_was_never_preempted_hit_nothing():
+    idle = [make_traced(vcpu=vcpu, lengths_ms=(), holders=Holders(0, 0, None, 0)) for vcpu in (0, 1)]
+    measurements = traced(make_trace(*idle, physics=[RIGHT]))
+    most = only_verdict(expect("preempted_while", None, 2, statistic="lock", targets=NODE), measurements)
+    assert (most.outcome, most.observed) == (Outcome.PASSED, "no preemption in 20.0 s")
+    least = only_verdict(expect("preempted_while", 2, statistic="lock", targets=NODE), measurements)
+    assert least.outcome is Outcome.UNDECIDED
+
+
 def test_holders_need_a_clock_that_physics_agrees_with_and_that_is_good_enough():
     wrong = of_holders(holders(), physics=WRONG)
     assert wrong.outcome is Outcome.UNDECIDED
