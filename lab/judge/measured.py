@@ -20,7 +20,7 @@ from lab.measure.windows import VcpuWindow
 from lab.plan.labplan import PhasePlan
 
 if TYPE_CHECKING:  # columns of numbers take longer to load than most commands take
-    from lab.trace.summary import VcpuPreemptions
+    pass
 
 Compare = Callable[[float, float], bool]
 
@@ -176,17 +176,6 @@ class MeasuredPhase:
         return Preemptions(
             **{name: per_second(read(window), window.elapsed_ns) for name, read in COUNTERS.items()}
         )
-
-    def traced(self, node: str, vcpu: int) -> VcpuPreemptions:
-        """What the window's trace says of one vCPU: every preemption of it, by whom, what it hit in its guest.
-
-        Raises UndecidedError where the window was not traced, or the trace is doubted.
-        """
-        seen = self.evidence.traced(node, vcpu, self.name)
-        doubts = tuple(vcpu_trace_doubts(self.evidence, node, vcpu, self.name))
-        if seen is None or doubts:
-            raise UndecidedError(f"trace of {node} vcpu {vcpu} in phase {self.name}: {join_reasons(doubts)}")
-        return seen
 
     def preempted(self, node: str, vcpu: int) -> TracedVcpu:
         """Preemptions of one vCPU one by one. Raises UndecidedError where the phase was not traced, or that is

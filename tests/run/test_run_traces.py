@@ -233,8 +233,8 @@ def test_windows_that_are_measured_by_hand_are_traced_as_the_file_says(tmp_path:
         phase = session.measure("by-hand", seconds=6, settle=0.5)
         assert (bench.recording / "host/traces/by-hand/cpu3.raw").read_bytes() == PAGE
         # What the fake recorded is no trace: it decides nothing, and says why.
-        with pytest.raises(UndecidedError, match="trace of guest1 vcpu 0 in phase by-hand: "):
-            phase.traced("guest1", 0)
+        with pytest.raises(UndecidedError, match="preemptions of guest1 vcpu 0 in phase by-hand: "):
+            phase.preempted("guest1", 0)
     assert bench.leftovers() == [] and bench.world.tracing.instances_cleaned == 1
 
 

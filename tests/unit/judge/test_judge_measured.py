@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 from judging import make_measurements, make_plan, make_vcpu, with_phase_doubt, with_vcpu
-from tracing import make_trace, traced
 
 from lab.errors import UndecidedError
 from lab.judge.evidence import Evidence
@@ -152,14 +151,3 @@ def test_preemptions_of_a_doubted_window_decide_nothing():
 def test_affinities():
     assert make_phase().affinities("busy")["guest2", 1] == ("0-1",)
     assert make_phase().affinities("nothing") == {}
-
-
-def test_what_a_trace_says_is_handed_out_unless_it_is_doubted():
-    phase = make_phase(traced(make_trace()))
-    assert phase.traced("guest1", 0).delay_ns == phase.evidence.traced("guest1", 0, "contended").delay_ns
-    with pytest.raises(
-        UndecidedError, match="trace of guest1 vcpu 0 in phase contended: phase contended was not"
-    ):
-        make_phase().traced("guest1", 0)
-    with pytest.raises(UndecidedError, match="7 events of the host's trace were lost"):
-        make_phase(traced(make_trace(lost={"@host": 7}))).traced("guest1", 0)
