@@ -6,7 +6,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lab.errors import UndecidedError
 from lab.judge.evidence import Evidence, join_reasons
@@ -18,9 +17,6 @@ from lab.judge.throughput import doubt_throughput, work_per_s
 from lab.judge.traced import vcpu_trace_doubts
 from lab.measure.windows import VcpuWindow
 from lab.plan.labplan import PhasePlan
-
-if TYPE_CHECKING:  # columns of numbers take longer to load than most commands take
-    pass
 
 Compare = Callable[[float, float], bool]
 
