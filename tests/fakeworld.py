@@ -410,6 +410,7 @@ class FakeWorld:
         """Its emulator ends."""
         if self.guests.get(guest.domain) is guest:
             del self.guests[guest.domain]
+            self.files.pop(f"/run/libvirt/qemu/{guest.domain}.pid", None)
             if guest.watched_as is not None:
                 self.say_all("gone", guest.watched_as, str(self.now_ns))
 
