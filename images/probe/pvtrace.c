@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -301,6 +302,8 @@ int main(int argc, char **argv)
 {
 	struct trace_request request;
 
+	/* Whoever ends it goes by its name, and its file may have another one. */
+	prctl(PR_SET_NAME, "pvtrace");
 	if (argc == 2 && strcmp(argv[1], "clean") == 0)
 		return instances_clean();
 	request = parse_request(argc, argv);

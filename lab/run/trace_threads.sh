@@ -42,7 +42,9 @@ tell_offsets() {
 
 while [ $# -ge 3 ]; do
 	kind=$1 owner=$2
-	if read -r pid 2>/dev/null <"$3"; then
+	pid=
+	read -r pid 2>/dev/null <"$3" # libvirt ends its files without a newline, which read calls a failure
+	if [ -n "$pid" ]; then
 		tell_threads
 		tell_offsets
 	fi
