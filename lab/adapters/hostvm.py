@@ -45,8 +45,8 @@ _LONGEST_CONTROL_PATH = 90
 
 #: Guests here run no guests of their own, and what KVM takes from the CPU for such (virtual GIF, virtual VMLOAD and
 #: VMSAVE) is more emulation to go wrong. Polling for the wake-up of a halted vCPU takes CPU time that is the
-#: emulator's, outside. khugepaged ran beside guests for up to a third of a pCPU after their start, and after an hour
-#: of guests coming and going it never left its CPU again (soft lockup, 6.12.117 under QEMU 11.1.3).
+#: emulator's, outside. khugepaged ran beside guests for up to a third of a pCPU after their start, and after an
+#: hour of guests coming and going it never left its CPU again (soft lockup, 6.12.117 under QEMU 11.1.3).
 KERNEL_OPTIONS = "kvm_amd.nested=0 kvm_amd.vgif=0 kvm_amd.vls=0 kvm.halt_poll_ns=0 transparent_hugepage=never"
 
 

@@ -10,6 +10,7 @@ from lab.judge.bounds import Finding
 from lab.judge.evidence import Evidence, join_reasons
 from lab.judge.figure import Figure, evaluate_figure, render_figure, render_time
 from lab.judge.pervcpu import NOTHING_SEEN
+from lab.judge.preempted import rate_figure
 from lab.judge.traced import physics_of, trace_doubts, vcpu_trace_doubts, wrong_clock
 from lab.judge.verdict import Outcome, Verdict
 from lab.plan.labplan import ExpectationPlan
@@ -28,8 +29,11 @@ STATES: dict[str, Callable[[Holders], tuple[int | None, int]]] = {
 
 
 def evaluate_preempted_while(expectation: ExpectationPlan, evidence: Evidence) -> Iterator[Verdict]:
-    """One verdict for each phase and node, over all of its vCPUs; bounds in per cent of the preemptions of which it
-    could be told. SKIPPED where the guest cannot tell, whatever was traced."""
+    """One verdict for each phase and node, over all of its vCPUs.
+
+    Bounds are in per cent of the preemptions of which it could be told, or how many per second where the
+    expectation's counter is per_s. SKIPPED where the guest cannot tell, whatever was traced.
+    """
     for phase in expectation.phases:
         for node, _ in expectation.targets:
             found = _find(expectation, evidence, node, phase)
@@ -68,6 +72,9 @@ def _decide(expectation: ExpectationPlan, seen: Sequence[VcpuPreemptions], hits:
 
     longest_ns = max(one.elapsed_ns for one in seen)
     of = f"of {told} that could be told, {sum(len(one.lengths_ns) for one in seen)} in all"
+    if expectation.counter == "per_s":
+        rate = rate_figure(hits, longest_ns)
+        return evaluate_figure(rate, expectation, f"{render_figure(rate)}, {hits} {of}", longest_ns)
     if expectation.minimum is None and not any(one.preempted_ns for one in seen):
         return Finding(Outcome.PASSED, f"no preemption in {format_seconds(longest_ns)}")
     estimate = share_pct(hits, told)

@@ -74,15 +74,18 @@ def _wakeup_latency(topology: Topology, spec: WakeupLatencyExpectation) -> Expec
 
 
 def _preempted_while(topology: Topology, spec: PreemptedWhileExpectation) -> ExpectationPlan:
-    bounds = bounds_text(spec.min, spec.max, " %")
+    per_s = spec.min_per_s is not None or spec.max_per_s is not None
+    minimum, maximum = (spec.min_per_s, spec.max_per_s) if per_s else (spec.min, spec.max)
+    bounds = bounds_text(minimum, maximum, " per s" if per_s else " %")
     return ExpectationPlan(
         kind="preempted_while",
         text=f"preemptions of {nodes_text(spec.nodes)} in {spec.phase} that hit {_STATES[spec.state]}: {bounds}",
         targets=node_targets(topology, spec.nodes),
         phases=(spec.phase,),
-        minimum=spec.min,
-        maximum=spec.max,
+        minimum=minimum,
+        maximum=maximum,
         statistic=spec.state,
+        counter="per_s" if per_s else None,
     )
 
 

@@ -96,7 +96,11 @@ def _shares(
 
 
 def _preempted_while(checker: Checker, expect: PreemptedWhileExpectation, loc: Loc) -> Iterator[Finding]:
-    yield from _shares(checker, expect, loc)
+    if expect.min_per_s is None and expect.max_per_s is None:
+        yield from _shares(checker, expect, loc)
+    else:
+        yield from _of_nodes(checker, expect, loc)
+        yield from checker.bounds(expect.min_per_s, expect.max_per_s, ("min_per_s", "max_per_s"), loc)
     yield from _traced(checker, str(loc[-1]), expect.phase, loc)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from lab.topology.armspec import InArm
 from lab.topology.atoms import Cpulist, DurationNs, Percent
@@ -89,7 +89,8 @@ class WakeupLatencyExpectation(InArm):
 
 
 class PreemptedWhileExpectation(InArm):
-    """What the preemptions of each matching node hit in the guest, in per cent of those that could be told.
+    """What the preemptions of each matching node hit in the guest: in per cent of those that could be told, or how
+    many such there were per second, over all vCPUs.
 
     `lock`: a task that held a lock; `no_preempt`: a section that must not be preempted; `irqs_off`: interrupts
     were off; `avoided`: a vCPU that was to be avoided then.
@@ -100,6 +101,16 @@ class PreemptedWhileExpectation(InArm):
     state: Literal["lock", "no_preempt", "irqs_off", "avoided"]
     min: Percent | None = None
     max: Percent | None = None
+    min_per_s: float | None = Field(None, ge=0, description="in place of min")
+    max_per_s: float | None = Field(None, ge=0, description="in place of max")
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> PreemptedWhileExpectation:
+        if (self.min, self.max) != (None, None) and (self.min_per_s, self.max_per_s) != (None, None):
+            raise ValueError(
+                "give bounds in per cent (min, max) or per second (min_per_s, max_per_s), not both"
+            )
+        return self
 
 
 class PreemptedByExpectation(InArm):

@@ -172,6 +172,19 @@ def test_holders_are_a_share_of_those_that_could_be_told():
     assert verdict.observed == "5 % (95 %: 4.35 .. 5.72 %) of 4000 that could be told, 4000 in all"
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "outcome"), [(17, 23, "passed"), (None, 17, "failed"), (20, None, "undecided")]
+)
+def test_holders_are_hit_so_often_per_second(least: float | None, most: float | None, outcome: str):
+    trace = make_trace(
+        make_traced(holders=holders()), make_traced(vcpu=1, holders=holders(3000, 100)), physics=[RIGHT]
+    )
+    expectation = expect("preempted_while", least, most, statistic="lock", targets=NODE)
+    verdict = only_verdict(replace(expectation, counter="per_s"), traced(trace))
+    assert verdict.outcome.value == outcome
+    assert verdict.observed == "20/s (95 %: 17.3 .. 23/s), 200 of 4000 that could be told, 4000 in all"
+
+
 def of_holders(one: Holders | None, state: str = "lock", physics: Physics = RIGHT) -> Verdict:
     trace = make_trace(*(make_traced(vcpu=vcpu, holders=one) for vcpu in (0, 1)), physics=[physics])
     return only_verdict(expect("preempted_while", None, 50, statistic=state, targets=NODE), traced(trace))
