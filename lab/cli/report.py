@@ -41,7 +41,9 @@ def report(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE where it exists.")] = False,
 ) -> int:
-    """Write a report of a recording: one HTML file that needs nothing else, no network and no script.
+    """Write a report of a recording.
+
+    It is one HTML file that needs nothing else, no network and no script.
 
     Verdicts first, then the topology drawn, steal over time, preemptions, loads, arms, what was changed and when,
     doubts, consoles and environment. Exit status: 0 where it was written, whatever the verdicts are.

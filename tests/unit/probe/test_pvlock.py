@@ -206,7 +206,7 @@ def test_marks_stand_in_a_real_trace_and_hold_no_instance(built: Path, tmp_path:
     instance.mkdir()
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            wait_until("marks", lambda: (instance / "trace").read_text().count("tracing_mark_write") > 3)
+            wait_until("marks", lambda: (instance / "trace").read_text().count(": pvlock hold ") > 3)
             text = (instance / "trace").read_text()
             wait_until("the instance to be removed", lambda: removed(instance))
             process.terminate()
