@@ -44,19 +44,19 @@ def _gather(directory: Path) -> Exported:
     """Raises RecordingError where the recording cannot be read, InputError where there is nothing to export."""
     from lab.export.perfetto import Exported
     from lab.measure.course import measure_courses, step_edges
-    from lab.measure.derive import measure_recording, node_views, traced_windows
+    from lab.measure.derive import Derivation
     from lab.recording import Recording
 
     source = Recording(directory)
     plan, events = source.plan(), source.events()
-    views = node_views(source, plan).values()
+    derived = Derivation(source, plan)
+    views = derived.views.values()
     times = [*_sample_times(views), *(event.t_ns for event in events if event.t_ns)]
     if not times:
         raise InputError(f"{directory}: nothing to export: no event and no sample was recorded")
     edges = step_edges(min(times), max(times), _STEPS, plan.measure.interval_ms * _NS_PER_MS)
     courses = measure_courses(views, edges)
-    measured = measure_recording(source, plan)
-    return Exported(plan.name, events, measured, courses, traced_windows(source, plan))
+    return Exported(plan.name, events, derived.measurements(), courses, derived.traced_windows())
 
 
 def _sample_times(views: Iterable[NodeView]) -> Iterator[int]:

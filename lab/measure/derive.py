@@ -80,17 +80,17 @@ def measure_recording(recording: RecordingLike, plan: LabPlan) -> Measurements:
 
     Raises RecordingError where a stream is damaged or an event lacks what its kind must have.
     """
-    return _Derivation(recording, plan).measurements()
+    return Derivation(recording, plan).measurements()
 
 
 def node_views(recording: RecordingLike, plan: LabPlan) -> Mapping[str, NodeView]:
     """Every node of `plan` as its recording shows it, sample by sample. Raises RecordingError as above."""
-    return _Derivation(recording, plan).views
+    return Derivation(recording, plan).views
 
 
 def traced_windows(recording: RecordingLike, plan: LabPlan) -> Iterator[TracedWindow]:
     """What the traces of every phase say together, phase by phase: each may be large. Raises RecordingError."""
-    return _Derivation(recording, plan).traced_windows()
+    return Derivation(recording, plan).traced_windows()
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ class _Stretch:
     doubts: tuple[str, ...]
 
 
-class _Derivation:
-    """One recording being measured: the parsed streams, each parsed once."""
+class Derivation:
+    """One recording being measured: the parsed streams, each parsed once, whatever is asked of them."""
 
     def __init__(self, recording: RecordingLike, plan: LabPlan) -> None:
         self._recording = recording
@@ -169,6 +169,7 @@ class _Derivation:
         )
 
     def measurements(self) -> Measurements:
+        """As `measure_recording` has it."""
         vcpus: list[VcpuWindow] = []
         tasks: list[TaskWindow] = []
         for phase in self._phases():
