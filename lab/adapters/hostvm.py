@@ -334,7 +334,8 @@ class HostVm:
         """End the shared connection: one to a machine that is stopped keeps whoever uses it waiting."""
         if self.ssh_config.exists():
             leave = ["ssh", "-F", str(self.ssh_config), "-O", "exit", "lab-host"]
-            subprocess.run(leave, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+            with suppress(subprocess.TimeoutExpired):
+                subprocess.run(leave, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
 
     def _answers(self) -> bool:
         return self.ssh_config.exists() and self._port() != 0 and self._ssh("true", timeout_s=20)

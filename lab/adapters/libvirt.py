@@ -13,6 +13,7 @@ from typing import Any
 import libvirt
 import libvirt_qemu
 
+from lab.adapters.deadline import bounded, within
 from lab.errors import HostError, HostLost, LabFailure
 from lab.plan.domainxml import METADATA_URI
 
@@ -21,6 +22,10 @@ _GONE = re.compile(
     r"client socket is closed|Cannot (recv|read|write|send) data|End of file while reading|Broken pipe"
     r"|Connection reset|keepalive"
 )
+
+#: A host that hangs answers never; one that is emulated and loaded may take half a minute for a domain.
+_ANSWER_S = 60
+_START_S = 180
 
 libvirt.registerErrorHandler(lambda _context, _error: None, None)
 
@@ -48,13 +53,19 @@ class LibvirtHypervisor:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         try:
-            self._connection = libvirt.open(uri)
+            self._connection = within(_ANSWER_S, f"libvirt at {uri}: connecting", lambda: libvirt.open(uri))
+        except HostLost as error:
+            raise HostError(
+                error.message,
+                "a host VM that hangs is ended by `lab host down`",
+            ) from None
         except libvirt.libvirtError as error:
             raise HostError(
                 f"libvirt at {uri}: cannot be reached: {error}",
                 "`lab doctor` says what is missing; `make setup` installs and starts libvirt",
             ) from None
 
+    @bounded(_ANSWER_S)
     def versions(self) -> tuple[str, str]:
         """libvirt's and the default QEMU's versions as text; QEMU's is empty where libvirt knows none."""
         with translated("asking libvirt for its version"):
@@ -64,20 +75,24 @@ class LibvirtHypervisor:
         except libvirt.libvirtError:
             return library, ""
 
+    @bounded(_ANSWER_S)
     def create_network(self, xml: str) -> None:
         """Start a transient network."""
         with translated("starting a network"):
             self._connection.networkCreateXML(xml)
 
+    @bounded(_START_S)
     def create_domain(self, xml: str) -> None:
         """Start a transient domain that libvirt ends by itself never: ownership is the lab's."""
         with translated("starting a domain"):
             self._connection.createXML(xml, 0)
 
+    @bounded(_ANSWER_S)
     def destroy_domain(self, name: str) -> bool:
         """End a domain."""
         return self._end("domain", name, lambda: self._connection.lookupByName(name).destroy())
 
+    @bounded(_ANSWER_S)
     def destroy_network(self, name: str) -> bool:
         """End a network."""
         return self._end("network", name, lambda: self._connection.networkLookupByName(name).destroy())
@@ -97,18 +112,21 @@ class LibvirtHypervisor:
                 raise
         return True
 
+    @bounded(_ANSWER_S)
     def domains(self) -> Mapping[str, str]:
         """Running domains that carry a lab id."""
         with translated("listing domains"):
             found = self._connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
         return dict(_owned(found))
 
+    @bounded(_ANSWER_S)
     def networks(self) -> Mapping[str, str]:
         """Active networks that carry a lab id."""
         with translated("listing networks"):
             found = self._connection.listAllNetworks(libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE)
         return dict(_owned(found))
 
+    @bounded(_ANSWER_S)
     def kvm_counters(self, domain: str) -> Mapping[int, Mapping[str, int]]:
         """KVM's own counters, which libvirt reads from the kernel's binary statistics (`virsh domstats --vcpu`),
         and what it reads of the threads itself: time, wait and delay, in ns."""
@@ -120,12 +138,14 @@ class LibvirtHypervisor:
         ((_, stats),) = answers
         return vcpu_counters(stats)
 
+    @bounded(_ANSWER_S)
     def vcpu_pins(self, domain: str) -> Mapping[int, tuple[int, ...]]:
         """Live affinity of every vCPU."""
         with translated(f"reading the pinning of {domain}"):
             pins = self._connection.lookupByName(domain).vcpuPinInfo(libvirt.VIR_DOMAIN_AFFECT_LIVE)
         return {vcpu: tuple(pcpu for pcpu, on in enumerate(mask) if on) for vcpu, mask in enumerate(pins)}
 
+    @bounded(_ANSWER_S)
     def pin_vcpu(self, domain: str, vcpu: int, pcpus: Sequence[int]) -> None:
         """Change the affinity of a running vCPU."""
         with translated(f"pinning vCPU {vcpu} of {domain}"):
@@ -133,6 +153,7 @@ class LibvirtHypervisor:
             mask = tuple(pcpu in pcpus for pcpu in range(host_pcpus))
             self._connection.lookupByName(domain).pinVcpu(vcpu, mask)  # of the running domain
 
+    @bounded(_ANSWER_S)
     def monitor(self, name: str, command: str, **arguments: Any) -> Any:
         """Give QEMU's own monitor a command (QEMU's QMP reference) and return its answer."""
         request = json.dumps({"execute": command, "arguments": arguments})
@@ -145,8 +166,8 @@ class LibvirtHypervisor:
 
     def close(self) -> None:
         """Give the connection up."""
-        with suppress(libvirt.libvirtError):
-            self._connection.close()
+        with suppress(libvirt.libvirtError, HostLost):
+            within(_ANSWER_S, f"libvirt at {self.uri}: closing", self._connection.close)
 
 
 def _owned(objects: Any) -> Iterator[tuple[str, str]]:
