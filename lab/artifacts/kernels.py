@@ -9,7 +9,7 @@ import re
 import shutil
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from lab.artifacts.config import (
     unstuck,
 )
 from lab.artifacts.modules import has_modules, module_names, read_modules_archive
-from lab.artifacts.patches import Patch, apply_patches, read_patches
+from lab.artifacts.patches import Patch, apply_patches, patch_digest, read_patches
 from lab.artifacts.source import Source, open_source
 from lab.artifacts.workshop import Workshop, file_digest
 from lab.errors import BuildFailed, CommandFailed, InputError
@@ -99,19 +99,24 @@ def ensure_kernel(workshop: Workshop, plan: KernelPlan, arch: str = "x86_64") ->
     source = open_source(workshop, plan.source)
     patches = read_patches(tuple(Path(path) for path in plan.patches))
     wishes = final_wishes([read_fragment(Path(path)) for path in plan.fragments])
-    inputs = kernel_inputs(plan, source.identity, read_compiler(workshop), arch)
+    inputs = kernel_inputs(plan, patches, source.identity, read_compiler(workshop), arch)
     job = _Job(workshop, plan, source, patches, wishes, ARCHITECTURES[arch])
     return _built(workshop.cache.ensure("kernel", inputs, job.build), plan)
 
 
-def kernel_inputs(plan: KernelPlan, source: str, compiler: str, arch: str) -> dict[str, Any]:
-    """Everything that decides what kernel comes out, for the cache's key; the kernel's name does not."""
+def kernel_inputs(
+    plan: KernelPlan, patches: Sequence[Patch], source: str, compiler: str, arch: str
+) -> dict[str, Any]:
+    """Everything that decides what kernel comes out, for the cache's key.
+
+    The kernel's name does not, and neither do names of patch files and what patches say besides their diffs.
+    """
     return {
         "version": _VERSION,
         "arch": arch,
         "compiler": compiler,
         "source": source,
-        "patches": [[Path(path).name, file_digest(Path(path))] for path in plan.patches],
+        "patches": [patch_digest(patch) for patch in patches],
         "fragments": [[Path(path).name, file_digest(Path(path))] for path in plan.fragments],
     }
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 import email
 import email.message
 import email.policy
+import hashlib
 import mailbox
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.artifacts.difftext import normal_form
 from lab.artifacts.ports import Commands
 from lab.errors import CommandFailed, InputError, PatchRejected
 
@@ -62,6 +64,11 @@ def _read_file(path: Path) -> tuple[Patch, ...]:
     if not patches:
         raise InputError(f"patch {path}: there is no diff in it")
     return patches
+
+
+def patch_digest(patch: Patch) -> str:
+    """The SHA-256 of what a patch does, in hex: the same from a mail, from git and from quilt."""
+    return hashlib.sha256(normal_form(patch.text)).hexdigest()
 
 
 def split_mbox(path: Path) -> tuple[Patch, ...]:

@@ -22,6 +22,7 @@ from lab.artifacts.kernels import (
     kernel_inputs,
 )
 from lab.artifacts.listing import list_kernels
+from lab.artifacts.patches import Patch
 from lab.artifacts.workshop import Workshop
 from lab.errors import BuildFailed, CommandFailed, InputError, PatchRejected
 from lab.plan.labplan import KernelPlan, KernelSourcePlan
@@ -204,28 +205,48 @@ def test_a_reject_stops_before_anything_is_compiled(workshop: Workshop, kbuild: 
     assert not [call for call in kbuild.commands.calls if "allnoconfig" in call]
 
 
+def patches_of(*texts: str) -> tuple[Patch, ...]:
+    return tuple(Patch(f"{number}.patch", text.encode()) for number, text in enumerate(texts))
+
+
 @pytest.mark.parametrize("changed", ["source", "compiler", "arch", "patch", "fragment", "order"])
 def test_everything_that_goes_in_changes_the_key(tmp_path: Path, changed: str):
-    paths = [tmp_path / name for name in ("a.patch", "b.patch", "a.config")]
-    for path in paths:
-        path.write_text(path.name)
-    patches = tuple(str(path) for path in paths[:2])
-    plan = KernelPlan("k", KernelSourcePlan("debian", "6.12"), patches, (str(paths[2]),), "")
+    fragment = tmp_path / "a.config"
+    fragment.write_text("CONFIG_A=y\n")
+    plan = KernelPlan("k", KernelSourcePlan("debian", "6.12"), (), (str(fragment),), "")
     given = {"source": "s1", "compiler": "gcc 12", "arch": "x86_64"}
-    before = entry_key(kernel_inputs(plan, **given))
+    texts = [PATCH, PATCH.replace("RENAMED", "OTHER")]
+    before = entry_key(kernel_inputs(plan, patches_of(*texts), **given))
     if changed in given:
         given[changed] = "other"
     elif changed == "order":
-        plan = dataclasses.replace(plan, patches=patches[::-1])
+        texts.reverse()
+    elif changed == "patch":
+        texts[0] = PATCH.replace("RENAMED", "CHANGED")
     else:
-        paths[0 if changed == "patch" else 2].write_text("other")
-    assert entry_key(kernel_inputs(plan, **given)) != before
+        fragment.write_text("other")
+    assert entry_key(kernel_inputs(plan, patches_of(*texts), **given)) != before
 
 
 def test_name_and_command_line_do_not_change_the_key():
     plan = KernelPlan("a", KernelSourcePlan("debian", "6.12"), (), (), "quiet")
     other = dataclasses.replace(plan, name="b", cmdline="loud")
-    assert kernel_inputs(plan, "s", "gcc", "x86_64") == kernel_inputs(other, "s", "gcc", "x86_64")
+    assert kernel_inputs(plan, (), "s", "gcc", "x86_64") == kernel_inputs(other, (), "s", "gcc", "x86_64")
+
+
+def test_a_patch_out_of_a_mail_makes_the_kernel_that_is_built_already(
+    workshop: Workshop, kbuild: Kbuild, plan: KernelPlan, tmp_path: Path
+):
+    plain, mailed = tmp_path / "0001-rename.patch", tmp_path / "series.mbox"
+    plain.write_text(PATCH)
+    mailed.write_text(
+        "From git@z Thu Jan  1 00:00:00 1970\nFrom: A <a@b.invalid>\nSubject: [PATCH] rename\n\nWhy.\n---\n"
+        f" Kconfig | 2 +-\n\n{PATCH}-- \n2.45\n"
+    )
+    built = ensure_kernel(workshop, dataclasses.replace(plan, patches=(str(plain),)))
+    makes = kbuild.commands.count("make")
+    assert ensure_kernel(workshop, dataclasses.replace(plan, patches=(str(mailed),))) == built
+    assert kbuild.commands.count("make") == makes
 
 
 def bzimage(release: bytes) -> bytes:
