@@ -8,7 +8,8 @@
     │   │   ├── KnobFileError     a file of knob definitions
     │   │   ├── LoadFileError     a file of load definitions
     │   │   └── SweepFileError    a sweep
-    │   └── RecordingError    a recording that cannot be read
+    │   ├── RecordingError    a recording that cannot be read
+    │   └── BundleError       a bundle that is damaged, hostile, or of an unknown version
     ├── HostError         exit 3: this machine or host cannot do it
     ├── UndecidedError    exit 5: a measurement that must neither pass nor fail anything
     └── LabFailure        exit 4: the lab itself failed
@@ -111,6 +112,10 @@ class SweepFileError(FileProblems):
 
 class RecordingError(InputError):
     """A recording that is missing, damaged, or of an unknown version."""
+
+
+class BundleError(InputError):
+    """A bundle that is refused: damaged, hostile, or of an unknown version. Nothing of it was used."""
 
 
 class HostError(LabError):
