@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.desk import desk_of
-from lab.cli.parameters import JsonOption, JunitOption
+from lab.cli.parameters import JsonOption, JunitOption, KtapOption
 
 
 def check(
@@ -21,8 +21,14 @@ def check(
     ] = None,
     as_json: JsonOption = False,
     junit: JunitOption = None,
+    ktap: KtapOption = False,
 ) -> int:
     """Judge a recording again. Needs neither the host nor the topology."""
-    from lab.cli.judging import judge_recording, tell
+    from lab.cli.judging import check_formats, judge_recording, tell
+    from lab.cli.unjudged import unjudged_told
 
-    return tell(desk_of(ctx), judge_recording(recording, expect), as_json=as_json, junit=junit)
+    desk = desk_of(ctx)
+    check_formats(as_json=as_json, ktap=ktap)
+    with unjudged_told(desk, recording.resolve().name, ktap=ktap, junit=junit):
+        judged = judge_recording(recording, expect)
+    return tell(desk, judged, as_json=as_json, junit=junit, ktap=ktap)

@@ -20,6 +20,7 @@ from lab.judge.evidence import Evidence
 from lab.judge.exitcode import exit_code_for
 from lab.judge.foldtable import render_fold_table
 from lab.judge.junit import render_junit
+from lab.judge.ktap import render_ktap
 from lab.judge.table import render_phase_table, render_summary, render_verdicts
 from lab.judge.verdict import Judgement
 from lab.measure.derive import measure_recording
@@ -62,13 +63,21 @@ def _with_expectations(plan: LabPlan, path: Path) -> LabPlan:
     return replace(plan, expectations=expectations, measure=measure)
 
 
-def tell(desk: Desk, judged: Judged, *, as_json: bool, junit: Path | None) -> ExitCode:
+def check_formats(*, as_json: bool, ktap: bool) -> None:
+    """Raise InputError where more than one format is wanted on stdout."""
+    if as_json and ktap:
+        raise InputError("--json and --ktap exclude each other")
+
+
+def tell(desk: Desk, judged: Judged, *, as_json: bool, junit: Path | None, ktap: bool = False) -> ExitCode:
     """Print the judgement, keep it in the recording, write JUnit where it is wanted; the exit code."""
     document = keep_judged(desk, judged)
     if junit is not None:
         _write(junit, render_junit(judged.plan, judged.judgement))
     if as_json:
         desk.print_json({**document, "recording": str(judged.directory)})
+    elif ktap:
+        desk.print(render_ktap(judged.plan, judged.judgement))
     else:
         desk.print(render_judged(judged))
     return exit_code_for(judged.judgement.outcome)

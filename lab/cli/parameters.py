@@ -21,6 +21,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 JunitOption = Annotated[
     Path | None, typer.Option("--junit", metavar="FILE", help="Also write the verdicts as JUnit XML.")
 ]
+KtapOption = Annotated[
+    bool, typer.Option("--ktap", help="Print KTAP (the kernel's format of test results) instead of tables.")
+]
 LabOption = Annotated[
     str | None,
     typer.Option("--lab", metavar="NAME", help="Name or id of the lab. Default: the only one that is up."),

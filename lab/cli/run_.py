@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.desk import Desk, desk_of
-from lab.cli.parameters import HostOption, JsonOption, JunitOption, TopologyFile
+from lab.cli.parameters import HostOption, JsonOption, JunitOption, KtapOption, TopologyFile
 
 if TYPE_CHECKING:
+    from lab.cli.judging import Judged
     from lab.plan.labplan import LabPlan
     from lab.run.lab import Surroundings
     from lab.run.ports import Host
@@ -35,23 +36,34 @@ def run(
     host: HostOption = None,
     as_json: JsonOption = False,
     junit: JunitOption = None,
+    ktap: KtapOption = False,
 ) -> int:
     """Run an experiment and judge it.
 
     Brings the topology up, runs its phases, records, judges, and takes everything down again.
     """
-    from lab.cli.asked import asked_where, read_asked
-    from lab.cli.judging import judge_recording, tell
-    from lab.recording import claim_directory
+    from lab.cli.judging import check_formats, tell
+    from lab.cli.unjudged import unjudged_told
 
     desk = desk_of(ctx)
+    check_formats(as_json=as_json, ktap=ktap)
+    with unjudged_told(desk, topology.stem, ktap=ktap, junit=junit):
+        judged = _run(desk, topology, record, host)
+    return tell(desk, judged, as_json=as_json, junit=junit, ktap=ktap)
+
+
+def _run(desk: Desk, topology: Path, record: Path | None, host: str | None) -> Judged:
+    from lab.cli.asked import asked_where, read_asked
+    from lab.cli.judging import judge_recording
+    from lab.recording import claim_directory
+
     asked = read_asked(topology, desk.places)
     where = asked_where(host, asked)
     directory = record or _fresh_directory(desk.places.state_dir, asked.name)
     claim_directory(directory)
     desk.terminal.say(f"recording: {directory}")
     run_topology(desk, asked, desk.wiring.resolve_where(where), directory)
-    return tell(desk, judge_recording(directory), as_json=as_json, junit=junit)
+    return judge_recording(directory)
 
 
 def run_topology(desk: Desk, topology: Topology, where: str, directory: Path) -> None:

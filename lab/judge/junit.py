@@ -40,6 +40,22 @@ def render_junit(plan: LabPlan, judgement: Judgement) -> str:
     )
     for verdict in judgement.verdicts:
         _add_case(suite, plan.name, verdict)
+    return _document(suites)
+
+
+def render_junit_unjudged(name: str, how: str, message: str) -> str:
+    """A run that came to no verdict: one test case with an `error` of type `how`, a word or two."""
+    counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"}
+    suites = ET.Element("testsuites")
+    suite = ET.SubElement(suites, "testsuite", {"name": _clean(name), **counts})
+    _add_properties(suite, {"outcome": how})
+    case = ET.SubElement(suite, "testcase", {"classname": _clean(name), "name": "run"})
+    error = ET.SubElement(case, "error", {"message": _clean(message.partition("\n")[0]), "type": how})
+    error.text = _clean(message)
+    return _document(suites)
+
+
+def _document(suites: ET.Element) -> str:
     ET.indent(suites)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
 
