@@ -108,13 +108,15 @@ class KernelSourcePlan:
 @dataclass(frozen=True)
 class KernelPlan:
     """A kernel to build or take. `patches` are absolute paths of patch files or mboxes in the order in which
-    they apply; `fragments` absolute paths of config fragments, the lab's own first."""
+    they apply; `fragments` absolute paths of config fragments, the lab's own first. Those that are `tolerated` may
+    name symbols that the source does not know: they were written for another kernel."""
 
     name: str
     source: KernelSourcePlan
     patches: tuple[str, ...]
     fragments: tuple[str, ...]
     cmdline: str
+    tolerated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,21 @@ def test_the_labs_own_fragments_may_name_symbols_of_other_versions(workshop: Wor
         ensure_kernel(workshop, with_fragment(plan, own, "CONFIG_BLOCKED=y\n"))
 
 
+def test_tolerated_fragments_may_name_symbols_of_other_kernels(
+    workshop: Workshop, plan: KernelPlan, tmp_path: Path
+):
+    strict = with_fragment(plan, tmp_path / "theirs.config", "CONFIG_ABSENT=y\n")
+    tolerant = dataclasses.replace(strict, tolerated=strict.fragments[-1:])
+    kernel = ensure_kernel(workshop, tolerant)
+    assert kernel.log is not None
+    assert "note: " in kernel.log.read_text()
+    with pytest.raises(BuildFailed, match="no such symbol"):
+        ensure_kernel(workshop, strict)
+    (tmp_path / "theirs.config").write_text("CONFIG_BLOCKED=y\n")
+    with pytest.raises(BuildFailed, match="PIGS_FLY"):
+        ensure_kernel(workshop, tolerant)
+
+
 def test_a_later_fragment_wins_over_an_earlier_one(workshop: Workshop, plan: KernelPlan, tmp_path: Path):
     kernel = ensure_kernel(workshop, with_fragment(plan, tmp_path / "off.config", "CONFIG_BUILTIN=n\n"))
     assert kernel.config is not None
