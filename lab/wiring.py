@@ -18,6 +18,7 @@ from lab.adapters.keys import make_key_pair
 from lab.adapters.kvmprobe import KvmVerdict, ProbeGuest, probe_kvm, refused_at_once
 from lab.adapters.libvirt import LibvirtHypervisor
 from lab.adapters.nested import NestedHost
+from lab.artifacts.bench import Bench
 from lab.artifacts.builtonly import BuiltOnly
 from lab.artifacts.cache import Cache
 from lab.artifacts.catalogue import read_kernel_catalogue
@@ -59,6 +60,12 @@ class Wiring:
         other = copy(self)
         cache = BuiltOnly(self.places.cache_dir, self.workshop.progress)
         other.workshop = replace(self.workshop, cache=cache)
+        return other
+
+    def building_on(self, bench: Bench) -> Wiring:
+        """The same, but the kernels that `bench` serves are built there."""
+        other = copy(self)
+        other.workshop = replace(self.workshop, bench=bench)
         return other
 
     # hosts

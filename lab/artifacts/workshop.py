@@ -7,18 +7,25 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.artifacts.bench import Bench
 from lab.artifacts.cache import Cache
 from lab.artifacts.ports import Commands, Progress
+from lab.plan.labplan import KernelSourcePlan
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """`images_dir` is the project's `images` directory."""
+    """`images_dir` is the project's `images` directory; `bench` is where one tree's kernels are built, if any."""
 
     cache: Cache
     commands: Commands
     progress: Progress
     images_dir: Path
+    bench: Bench | None = None
+
+    def bench_for(self, source: KernelSourcePlan) -> Bench | None:
+        """The bench, where kernels of this source are built on it."""
+        return self.bench if self.bench is not None and self.bench.serves(source) else None
 
     def build_log(self, kind: str, directory: Path) -> Path:
         """An empty log for the entry being built in `directory`, named after its key and kept if it fails."""
