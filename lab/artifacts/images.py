@@ -8,8 +8,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.artifacts.disktools import DISK_TOOLS
 from lab.artifacts.probe import Probe, ensure_probe
 from lab.artifacts.recipe import read_recipe, recipe_inputs, write_tree
+from lab.artifacts.vagrantbox import VAGRANT_BOX
 from lab.artifacts.workshop import Workshop, file_digest
 from lab.errors import BuildFailed, CommandFailed, InputError
 
@@ -17,7 +19,7 @@ from lab.errors import BuildFailed, CommandFailed, InputError
 GUEST = "guest"
 HOST = "host"
 #: Directories of `images` with a recipe of something else than a root image.
-_OTHERS = ("toolbox",)
+_OTHERS = ("toolbox", DISK_TOOLS, VAGRANT_BOX)
 
 #: All images carry the same, so that the same tree gives the same bytes.
 _FILESYSTEM_UUID = "00000000-0000-0000-0000-000000000000"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.artifacts.cache import Cache, CacheEntry
+from lab.artifacts.vagrantbox import VAGRANT_BOX
 
 _TOOLBOX = "toolbox"
 _IMAGE = "-image"
@@ -38,8 +39,8 @@ def list_kernels(cache: Cache) -> tuple[Listed, ...]:
 
 
 def list_images(cache: Cache) -> tuple[Listed, ...]:
-    """Root images and emulator toolboxes, the last used of each kind first."""
-    kinds = [*(kind for kind in cache.kinds() if kind.endswith(_IMAGE)), _TOOLBOX]
+    """Root images, emulator toolboxes and Vagrant boxes, the last used of each kind first."""
+    kinds = [*(kind for kind in cache.kinds() if kind.endswith(_IMAGE)), _TOOLBOX, VAGRANT_BOX]
     return tuple(_listed(entry, _title(entry)) for kind in kinds for entry in cache.entries(kind))
 
 
