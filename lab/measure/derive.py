@@ -252,7 +252,9 @@ class Derivation:
             *schedule_doubts(self._planned.get(phase.name), self._events, phase.start_ns, phase.end_ns),
         )
         work_doubts = () if outer else self._outer_doubts(phase, OUTER_WORK_DELAY_PCT)
-        skipped = skipped_knobs(self._plan.phases, phase.name, self._events, phase.start_ns)
+        skipped = skipped_knobs(
+            self._plan.phases, phase.name, self._events, phase.start_ns, self._plan.comparison
+        )
         return PhaseWindow(phase.name, phase.start_ns, phase.end_ns, doubts, work_doubts, skipped)
 
     def _disturbances(self, phase: _Phase) -> tuple[str, ...]:

@@ -6,20 +6,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lab.measure.happened import EventLike
-from lab.plan.labplan import KnobSetting, PhasePlan
+from lab.plan.labplan import ComparisonPlan, KnobSetting, PhasePlan
 
 
 def skipped_knobs(
-    phases: Iterable[PhasePlan], name: str, events: Iterable[EventLike], until_ns: int
+    phases: Iterable[PhasePlan],
+    name: str,
+    events: Iterable[EventLike],
+    until_ns: int,
+    comparison: ComparisonPlan | None = None,
 ) -> tuple[str, ...]:
     """Why phase `name` of the plan is not what it was to be: optional settings that were skipped before `until_ns`.
 
-    Undoing a fold that could not be is no loss, and left out.
+    Undoing a fold that could not be is no loss, and left out; so is all in an arm of `comparison` whose kernel is
+    known to lack knobs.
     """
+    forgiven = {arm.name for arm in comparison.details if arm.lacks_knobs} if comparison else set()
     asked = {
         _key(one)
         for phase in phases
-        if phase.name == name
+        if phase.name == name and phase.arm not in forgiven
         for one in phase.knobs
         if one.optional and _matters(one)
     }

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 
 from lab.plan.folding import plan_folds
 from lab.plan.knobs import plan_knobs
-from lab.plan.labplan import ArmPlan, ComparisonPlan, LabPlan, PhasePlan
+from lab.plan.labplan import ArmPlan, ComparisonPlan, KnobSetting, LabPlan, PhasePlan
 from lab.topology.armspec import AA_ARM, ArmSpec
 from lab.topology.model import Topology
 from lab.topology.tracespec import trace_words
@@ -47,15 +47,21 @@ def plan_comparison(topology: Topology, lab_id: str) -> ComparisonPlan | None:
 def _plan_arm(topology: Topology, arm: ArmSpec, lab_id: str) -> ArmPlan:
     return ArmPlan(
         name=arm.name,
-        knobs=(
-            *plan_knobs(arm.set, topology.nodes, topology.registry, lab_id),
-            *plan_folds(arm.fold, topology, lab_id),
-        ),
+        knobs=_arm_knobs(topology, arm, lab_id),
         kernels=arm_kernels(topology, arm),
         start=arm.start,
         stop=arm.stop,
         trace=trace_words(arm.trace),
+        lacks_knobs=arm.lacks_knobs,
     )
+
+
+def _arm_knobs(topology: Topology, arm: ArmSpec, lab_id: str) -> tuple[KnobSetting, ...]:
+    knobs = (
+        *plan_knobs(arm.set, topology.nodes, topology.registry, lab_id),
+        *plan_folds(arm.fold, topology, lab_id),
+    )
+    return tuple(replace(one, optional=True) for one in knobs) if arm.lacks_knobs else knobs
 
 
 def arm_kernels(topology: Topology, arm: ArmSpec) -> tuple[tuple[str, str], ...]:

@@ -38,6 +38,8 @@ def _changes(plan: LabPlan, arm: ArmPlan) -> Iterator[str]:
             yield f"{verb} {', '.join(loads)}"
     if arm.trace is not None:
         yield f"trace {', '.join(arm.trace) or 'nothing'}"
+    if arm.lacks_knobs:
+        yield "without knobs that its kernel does not have"
     yield from render_knobs(arm.knobs)
     yield from render_folds(arm.knobs)
 

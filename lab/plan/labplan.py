@@ -306,7 +306,8 @@ class PhasePlan:
 class ArmPlan:
     """One arm: what it does before the topology's first phase, which kernel nodes boot that do not boot their own
     (node, kernel), which loads run in it besides those that phases start, and which of those do not. `trace` are
-    the words of what is traced in all of its phases (lab.plan.tracing); None where each phase says it itself."""
+    the words of what is traced in all of its phases (lab.plan.tracing); None where each phase says it itself. With
+    `lacks_knobs` what is measured without the optional knobs that its kernel lacks counts."""
 
     name: str
     knobs: tuple[KnobSetting, ...] = ()
@@ -314,6 +315,7 @@ class ArmPlan:
     start: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     trace: tuple[str, ...] | None = None
+    lacks_knobs: bool = False
 
 
 @dataclass(frozen=True)
@@ -372,6 +374,16 @@ class ExpectationPlan:
 
 
 @dataclass(frozen=True)
+class AllowedFinding:
+    """Findings of one kind (lab.topology.findingspec) that guests `nodes` may have on their consoles; only those in
+    which `pattern` is found, where there is one."""
+
+    kind: str
+    nodes: tuple[str, ...]
+    pattern: str | None = None
+
+
+@dataclass(frozen=True)
 class WatchPlan:
     """A file that guests' probes watch. `name` is the knob that it backs, or its own path; with `complement` it
     holds every vCPU but those of the knob's value."""
@@ -419,6 +431,7 @@ class LabPlan:
     comparison: ComparisonPlan | None = None
     hogs: tuple[HogPlan, ...] = ()
     trace: TracePlan | None = None
+    allow_findings: tuple[AllowedFinding, ...] = ()
 
     def node(self, name: str) -> NodePlan:
         """The node called `name`; KeyError if there is none."""

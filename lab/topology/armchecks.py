@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from lab.strictyaml.findings import Finding, Loc, unknown
 from lab.topology.armspec import AA_ARM, ArmKernelSpec, ArmSpec, RepeatsSpec
+from lab.topology.changespec import FoldSpec, KnobSetSpec
 from lab.topology.resolve import NodeTable
 from lab.topology.spec import EXPECTATION_KINDS, PhaseSpec, TopologySpec
 
@@ -68,8 +70,8 @@ def arm_phases(phases: Sequence[PhaseSpec], arm: ArmSpec) -> tuple[PhaseSpec, ..
         made.append(
             phase.model_copy(
                 update={
-                    "set": (*arm.set, *phase.set) if first else phase.set,
-                    "fold": (*arm.fold, *phase.fold) if first else phase.fold,
+                    "set": _as_in(arm, (*arm.set, *phase.set) if first else phase.set),
+                    "fold": _as_in(arm, (*arm.fold, *phase.fold) if first else phase.fold),
                     "start": (*_without(phase.start, arm.stop), *(arm.start if first else ())),
                     "stop": _without(phase.stop, arm.stop),
                     "trace": phase.trace if arm.trace is None else arm.trace,
@@ -77,6 +79,15 @@ def arm_phases(phases: Sequence[PhaseSpec], arm: ArmSpec) -> tuple[PhaseSpec, ..
             )
         )
     return tuple(made)
+
+
+_Change = TypeVar("_Change", KnobSetSpec, FoldSpec)
+
+
+def _as_in(arm: ArmSpec, changes: Sequence[_Change]) -> tuple[_Change, ...]:
+    if not arm.lacks_knobs:
+        return tuple(changes)
+    return tuple(change.model_copy(update={"optional": True}) for change in changes)
 
 
 def _without(names: Sequence[str], left_out: Sequence[str]) -> tuple[str, ...]:

@@ -43,6 +43,11 @@ class ArmSpec(Spec):
         description="name out of `kernels` that all nodes boot in this arm, or a list of {nodes, kernel}; default: "
         "each node's own. Guests are started anew only where the kernel differs from the one that runs",
     )
+    lacks_knobs: bool = Field(
+        False,
+        description="in this arm knobs and ways to fold that the kernel does not have are skipped, and what is "
+        "measured without them counts: so a kernel that has them is compared with one that has not",
+    )
     start: tuple[str, ...] = Field((), description="loads that run in this arm besides those of the phases")
     stop: tuple[str, ...] = Field((), description="loads that phases start, but that do not run in this arm")
     trace: Trace | None = Field(None, description=TRACE_DESCRIPTION)

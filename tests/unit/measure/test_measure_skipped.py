@@ -10,7 +10,7 @@ from measuring import FakeEvent, S, World, plan_for
 
 from lab.measure.derive import measure_recording
 from lab.measure.skipped import skipped_knobs
-from lab.plan.labplan import KnobSetting, PhasePlan
+from lab.plan.labplan import ArmPlan, ComparisonPlan, KnobSetting, PhasePlan
 
 MASK = KnobSetting(
     "guest1",
@@ -64,3 +64,11 @@ def test_a_recording_has_them() -> None:
     plan = replace(plan_for(world), phases=(phase("contended", MASK),))
     measured = measure_recording(world.recording(skipped(0.1), world.phase_event()), plan)
     assert measured.phases[0].skipped == ("no such file",)
+
+
+def test_an_arm_whose_kernel_is_known_to_lack_knobs_is_what_it_was_to_be() -> None:
+    arms = (ArmPlan("base", lacks_knobs=True), ArmPlan("patched"))
+    comparison = ComparisonPlan("base", ("base", "patched"), None, 5, 95, 1, 2, 0, "abba", details=arms)
+    for arm, told in (("base", ()), ("patched", ("no such file",))):
+        phases = [replace(phase("folded", MASK), arm=arm)]
+        assert skipped_knobs(phases, "folded", [skipped()], 5 * S, comparison) == told

@@ -191,3 +191,16 @@ def test_an_expectation_says_in_which_arm(said: str, arm: str | None, text: str)
     (expectation,) = plan.expectations
     assert (expectation.arm, expectation.phases) == (arm, ("two",))
     assert expectation.text.startswith(text)
+
+
+def test_in_an_arm_whose_kernel_lacks_knobs_all_of_them_are_optional() -> None:
+    arms = ARMS.replace(
+        "{name: base}", "{name: base, lacks_knobs: true, set: [{knob: steal.low, value: 2%}]}"
+    )
+    plan = planned("repeats: {count: 2, warmup: 0}\n", arms)
+    asked = {arm: {one.optional for phase in plan.phases if phase.arm == arm for one in phase.knobs}
+             for arm in ("base", "feature-on")}  # fmt: skip
+    assert asked == {"base": {True}, "feature-on": {False}}
+    assert plan.comparison is not None
+    assert [one.lacks_knobs for one in plan.comparison.details] == [True, False, False]
+    assert [phase.name for phase in template_phases(plan)] == ["two", "four"]
