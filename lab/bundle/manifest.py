@@ -9,11 +9,11 @@ gives the same bytes again. What is in it:
     manifest.json                  a Manifest
     README.txt                     what this is and what to do with it, for people
     topology.yaml                  the topology; every path in it is relative and means a file of the bundle
-    inputs/kernels/KERNEL/patches/N-NAME/FILE...
-                                   entry number N (from 1) of the kernel's `patches`: the patch or mbox, or of a
-                                   series (a shipped one too) `series`, its patches and `fragment.config`
+    inputs/kernels/KERNEL/patches/series, FILE..., fragment.config
+                                   all patches of the kernel (those of shipped series too) as one series, byte for
+                                   byte, and the config fragment that came with them
     inputs/kernels/KERNEL/config/N/FILE
-                                   config fragment number N of the kernel's `config`
+                                   further config fragments of the topology
     inputs/kernels/KERNEL/image/FILE
                                    the kernel itself, where the topology names a ready one
     inputs/knob_files/N/..., inputs/load_files/N/...

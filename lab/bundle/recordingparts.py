@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Brings the recording itself into a bundle.
+
+Only what a recording is known to have goes in: whatever else lies in its directory (a report, a crash dump with all
+of a guest's memory) is the user's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from lab.bundle.layout import KernelLayout
+from lab.bundle.manifest import RECORDING
+from lab.bundle.redact import Redactor, redact_processes
+from lab.bundle.resolved import resolve_plan
+from lab.bundle.stage import Stage
+from lab.plan.labplan import LabPlan, parse_plan_json, render_plan_json
+
+_TRACES = r"traces/[^/]+/(?:cpu\d+\.raw|formats|about|threads|offsets)"
+_GUEST = (
+    rf"(?:boots/\d+/)?(?:probe\.stream|console\.log|domain\.xml)|loads/[^/]+/\d+\.(?:out|status)|{_TRACES}"
+)
+_KNOWN = re.compile(
+    r"(?:lost/\d+/)?(?:recording\.json|plan\.json|topology\.yaml|events\.jsonl|kvmstats\.jsonl|findings\.jsonl?"
+    rf"|host/(?:probe\.stream|outer\.stream|console\.log|{_TRACES})|guests/[^/]+/(?:{_GUEST}))"
+)
+#: Made anew from the rest, here or by whoever reads it.
+_DERIVED = re.compile(r"(?:lost/\d+/)?(?:verdicts\.json|metrics\.json|report\.html)")
+_DEFINITIONS = re.compile(r"(?:lost/\d+/)?definitions/.*")
+_HOST_STREAM = re.compile(r"(?:lost/\d+/)?host/(?:probe|outer)\.stream")
+_HOST_TRACE = re.compile(r"(?:lost/\d+/)?host/traces/.*")
+#: Numbers, and what the lab's own guests say: nothing of the host is in them, and other files count their bytes.
+_AS_IT_IS = re.compile(
+    r".*/guests/.*/probe\.stream|.*guests/.*/traces/.*|.*kvmstats\.jsonl|.*\.raw|.*/formats"
+)
+
+
+class RecordingAdder:
+    """Adds one recording. `redactor` is None where nothing is to be redacted."""
+
+    def __init__(
+        self, stage: Stage, plan: LabPlan, redactor: Redactor | None, kernels: Mapping[str, KernelLayout]
+    ) -> None:
+        self._stage = stage
+        self._plan = plan
+        self._redactor = redactor
+        self._kernels = kernels
+        self._own_host = plan.host.where == "nested"
+
+    def add(self, directory: Path) -> None:
+        """Everything of the recording in `directory` that is known and wanted."""
+        files = {
+            path.relative_to(directory).as_posix(): path
+            for path in directory.rglob("*")
+            if path.is_file() and not path.is_symlink()
+        }
+        for name in sorted(files):
+            if _KNOWN.fullmatch(name):
+                if self._is_wanted(name):
+                    self._add_file(name, files[name])
+            elif not _DERIVED.fullmatch(name) and not _DEFINITIONS.fullmatch(name):
+                self._stage.lack(f"{RECORDING}/{name}", "it is not known as a part of a recording")
+
+    def _is_wanted(self, name: str) -> bool:
+        if name.startswith("lost/") and not self._stage.wants("lost", "attempts that were lost"):
+            return False
+        if "/traces/" in name and not self._stage.wants("traces", "traces"):
+            return False
+        if name.endswith("console.log") and not self._stage.wants("consoles", "consoles"):
+            return False
+        if self._redactor is not None and not self._own_host and _HOST_TRACE.fullmatch(name):
+            self._stage.lack("traces of the host", "they name its processes; --no-redact keeps them")
+            return False
+        return True
+
+    def _add_file(self, name: str, path: Path) -> None:
+        member = f"{RECORDING}/{name}"
+        if self._redactor is None or _AS_IT_IS.fullmatch(name):
+            self._stage.copy(member, path)
+        elif name.endswith("plan.json"):
+            self._add_plan(member, path)
+        elif _HOST_STREAM.fullmatch(name) and not self._own_host:
+            self._stage.write(member, self._redactor.apply(redact_processes(path.read_bytes())))
+        else:
+            self._stage.write(member, self._redactor.apply(path.read_bytes()))
+
+    def _add_plan(self, member: str, path: Path) -> None:
+        assert self._redactor is not None
+        try:
+            plan = resolve_plan(parse_plan_json(path.read_bytes()), self._kernels)
+        except (ValueError, KeyError):
+            self._stage.lack(member, "it cannot be read as a plan")
+            return
+        self._stage.write(member, self._redactor.apply(render_plan_json(plan).encode()))
