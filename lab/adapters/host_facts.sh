@@ -18,6 +18,9 @@ while read -r key kib _; do
 done </proc/meminfo
 echo "kernel=$(uname -r)"
 echo "arch=$(uname -m)"
+while IFS=: read -r key name; do
+    case $key in "model name"*) echo "cpu=${name# }"; break ;; esac
+done </proc/cpuinfo
 for flag in svm vmx; do
     grep -qw "$flag" /proc/cpuinfo && echo "virtualisation=$flag"
 done

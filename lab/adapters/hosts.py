@@ -199,4 +199,5 @@ def read_host_facts(
         qemu=qemu_version,
         cores=parse_cpulists(found.get("cores", "")),
         numa_nodes=parse_cpulists(found.get("numa_nodes", "")),
+        cpu=found.get("cpu", ""),
     )

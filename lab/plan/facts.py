@@ -15,7 +15,7 @@ class HostFacts:
     should not patch themselves at run time. `firmware` is a ROM for guests that is quicker than QEMU's default
     one; None where the host has none, or where it does not matter. `cores` are the pCPUs of each core (SMT
     siblings stand together), `numa_nodes` those of each NUMA node, both in order of their first pCPU; empty where
-    that is not known.
+    that is not known. `cpu` is the processor's name as its kernel has it, "" where it has none.
     """
 
     where: str
@@ -31,3 +31,4 @@ class HostFacts:
     qemu: str = ""
     cores: tuple[tuple[int, ...], ...] = ()
     numa_nodes: tuple[tuple[int, ...], ...] = ()
+    cpu: str = ""
