@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.artifacts.disktools import DISK_TOOLS
 from lab.artifacts.probe import Probe, ensure_probe
-from lab.artifacts.recipe import read_recipe, recipe_inputs, write_tree
+from lab.artifacts.recipe import check_needs, read_recipe, recipe_inputs, write_tree
 from lab.artifacts.vagrantbox import VAGRANT_BOX
 from lab.artifacts.workshop import Workshop, file_digest
 from lab.errors import BuildFailed, CommandFailed, InputError
@@ -45,14 +45,15 @@ def ensure_image(workshop: Workshop, kind: str) -> RootImage:
     """The root image of guests (any of those that begin with guest) or of the host VM, made by `images/<kind>`
     unless it is in the cache.
 
-    Raises InputError where there is no recipe of it, CommandFailed or BuildFailed where it cannot be made,
-    HostError where this machine lacks a tool or a Debian mirror.
+    Raises InputError where there is no recipe of it or a file that it leaves to the user is missing, CommandFailed
+    or BuildFailed where it cannot be made, HostError where this machine lacks a tool or a Debian mirror.
     """
     known = image_kinds(workshop.images_dir)
     if kind not in known:
         raise InputError(f"there is no root image {kind!r}; there is {', '.join(known)}", "`lab image list`")
-    probe = ensure_probe(workshop)
     recipe = workshop.images_dir / kind
+    check_needs(recipe)
+    probe = ensure_probe(workshop)
     programs = {name: _program(probe, name) for name in read_recipe(recipe).programs}
     inputs = {
         **recipe_inputs(recipe),

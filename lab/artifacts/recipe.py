@@ -8,6 +8,7 @@ packages' own.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ _UNPACK_TIMEOUT_S = 600
 class Recipe(BaseModel):
     """One recipe.yaml. `keep` empty means everything; `prefer` is the suite that wins over newer rules.
 
-    `base` names the recipe beside it whose tree this one adds to; it has no base itself.
+    `base` names the recipe beside it whose tree this one adds to; it has no base itself. `needs` are files that no
+    package has and the user puts below `files/`, each with where it is had from.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +42,7 @@ class Recipe(BaseModel):
     keep: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
+    needs: Mapping[str, str] = {}
 
 
 def read_recipe(directory: Path) -> Recipe:
@@ -52,13 +55,21 @@ def read_recipe(directory: Path) -> Recipe:
             )
         return recipe
     base = _read_own(directory.parent / recipe.base)
-    if base.base is not None or not (base.keep and recipe.keep) or recipe.suites or recipe.prefer:
+    cut = base.keep and (recipe.keep or not recipe.packages)
+    if base.base is not None or not cut or recipe.suites or recipe.prefer:
         raise InputError(
             f"{directory / 'recipe.yaml'}: the recipe cannot be used: on a base it has keep and no suites, and "
             f"{recipe.base} has keep and no base"
         )
     added = ("packages", "keep", "programs", "directories")
     return base.model_copy(update={one: (*getattr(base, one), *getattr(recipe, one)) for one in added})
+
+
+def check_needs(directory: Path) -> None:
+    """Whether all files are there that the recipe in `directory` leaves to the user. Raises InputError."""
+    for name, where in _read_own(directory).needs.items():
+        if not (directory / "files" / name).is_file():
+            raise InputError(f"the root image {directory.name} needs {directory / 'files' / name}: {where}")
 
 
 def _files_of(directory: Path) -> tuple[Path, ...]:
@@ -80,7 +91,7 @@ def recipe_inputs(directory: Path) -> dict[str, Any]:
 
     The packages' versions are not part of it: an image stays as it is until its recipe changes.
     """
-    recipe = read_recipe(directory).model_dump(mode="json", exclude={"base"})
+    recipe = read_recipe(directory).model_dump(mode="json", exclude={"base", "needs"})
     files = {
         name: digest
         for tree in _files_of(directory)

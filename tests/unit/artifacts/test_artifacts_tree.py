@@ -140,7 +140,7 @@ def test_a_base_that_cannot_be_is_named(tmp_path: Path, text: str, message: str)
     assert message in caught.value.message
 
 
-@pytest.mark.parametrize("kind", ["guest", "guest-loads", "host", "toolbox"])
+@pytest.mark.parametrize("kind", ["guest", "guest-loads", "guest-schbench", "host", "toolbox"])
 def test_the_projects_recipes_are_valid(kind: str):
     recipe = read_recipe(IMAGES / kind)
     assert recipe.packages
@@ -251,6 +251,31 @@ def test_a_guest_image_has_packages_files_programs_and_applets(packages: Path, t
     assert {path.name for path in image.image.parent.iterdir()} == {"root.erofs", "build.log", "inputs.json"}
     assert ensure_image(workshop, "guest") == image
     assert commands.count("mmdebstrap") == 1
+
+
+def test_what_is_left_to_the_user_is_asked_for(tmp_path: Path, images: Path):
+    (images / "guest-mine").mkdir()
+    (images / "guest-mine/recipe.yaml").write_text(
+        "base: guest\npackages: []\nkeep: []\nneeds: {usr/bin/mine: build it yourself}\n"
+    )
+    without = recipe_inputs(images / "guest")["recipe"]
+    assert recipe_inputs(images / "guest-mine")["recipe"] == without, "keys of other images stay as they were"
+    with pytest.raises(InputError, match=r"guest-mine/files/usr/bin/mine: build it yourself"):
+        ensure_image(open_workshop(tmp_path, images, FakeCommands({})), "guest-mine")
+
+
+@needs_keyring
+def test_a_file_of_the_users_gets_into_the_image(packages: Path, tmp_path: Path, images: Path):
+    (images / "guest-mine").mkdir()
+    (images / "guest-mine/recipe.yaml").write_text(
+        "base: guest\npackages: []\nkeep: []\nneeds: {usr/bin/mine: build it yourself}\n"
+    )
+    write(images / "guest-mine/files/usr/bin/mine", b"static", 0o755)
+    write(packages / "usr/bin/busybox", b"static", 0o755)
+    write(packages / "usr/bin/ip", b"real", 0o755)
+    machine = Machine(packages)
+    ensure_image(open_workshop(tmp_path, images, FakeCommands(machine.answers)), "guest-mine")
+    assert machine.erofs_tree["usr/bin/mine"].endswith("x")
 
 
 @needs_keyring

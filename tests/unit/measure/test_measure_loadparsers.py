@@ -108,6 +108,43 @@ def test_stress_ng() -> None:
     assert figures("stress-ng", text) == {"operations": float(words[words.index("cpu") + 5])}
 
 
+#: Not of a run: written after what its source prints (schbench.c, show_latencies and main), an interim report first.
+SCHBENCH = """\
+setting worker threads to 2
+Wakeup Latencies percentiles (usec) runtime 10 (s) (200 total samples)
+\t  50.0th: 1          (100 samples)
+\t  90.0th: 2          (80 samples)
+\t* 99.0th: 3          (18 samples)
+\t  99.9th: 4          (2 samples)
+\t  min=1, max=4
+current rps: 17.00
+Wakeup Latencies percentiles (usec) runtime 20 (s) (400 total samples)
+\t  50.0th: 11         (200 samples)
+\t  90.0th: 20         (160 samples)
+\t* 99.0th: 33         (36 samples)
+\t  99.9th: 40         (4 samples)
+\t  min=1, max=4711
+Request Latencies percentiles (usec) runtime 20 (s) (400 total samples)
+\t  50.0th: 1100       (200 samples)
+\t  90.0th: 2000       (160 samples)
+\t* 99.0th: 3300       (36 samples)
+\t  99.9th: 4000       (4 samples)
+\t  min=900, max=47110
+RPS percentiles (requests) runtime 20 (s) (21 total samples)
+\t  20.0th: 18         (5 samples)
+\t* 50.0th: 20         (8 samples)
+\t  90.0th: 21         (7 samples)
+\t  min=17, max=22
+average rps: 20.05
+sched delay: message 100 (usec) worker 2000 (usec)
+"""
+
+
+def test_schbench() -> None:
+    found = figures("schbench", SCHBENCH)
+    assert found == {"requests": 20.05, "wakeup_p50": 11, "wakeup_p99": 33, "request_p99": 3300}
+
+
 # ---- what they might
 
 
