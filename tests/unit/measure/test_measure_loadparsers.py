@@ -108,7 +108,7 @@ def test_stress_ng() -> None:
     assert figures("stress-ng", text) == {"operations": float(words[words.index("cpu") + 5])}
 
 
-#: Not of a run: written after what its source prints (schbench.c, show_latencies and main), an interim report first.
+#: Not of a run: written after what schbench.c (show_latencies, main) prints, an interim report first.
 SCHBENCH = """\
 setting worker threads to 2
 Wakeup Latencies percentiles (usec) runtime 10 (s) (200 total samples)
