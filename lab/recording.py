@@ -53,6 +53,11 @@ class Event:
     """One thing the lab did or noticed; `t_ns` is the host's CLOCK_MONOTONIC, `data` depends on `kind`.
 
     Kinds: `phase` (phase, start_ns, end_ns: the measured window; begin_ns: when the changes before it were done),
+#: What an attempt finds in the directory: what was lost before it, and the patches that its kernels are built with.
+KEPT_NAMES = ("lost", "series")
+#: Of a recording, and of a lab that is up.
+EVENTS_FILE = "events.jsonl"
+DECODED_FILE = "decoded.json"
     `knob` (node or @host, knob, generation, backend, path, old, new in the knob's unit, raw_old, raw_new as the
     place has them; guest_t0_ns, guest_t1_ns around the write, within host_t0_ns, host_t1_ns, which alone time a
     write on the host; where vCPUs are folded by it fold, fold_node, fold_vcpus; guest: whose vCPU's control group
@@ -117,10 +122,7 @@ class Recording:
 
     def events(self) -> tuple[Event, ...]:
         """All events in the order in which they happened; an unfinished last line is left out."""
-        return tuple(
-            Event(line.pop("t_ns"), line.pop("kind"), line)
-            for line in _read_jsonl(self.directory / "events.jsonl")
-        )
+        return read_events(self.directory / EVENTS_FILE)
 
     def kvm_stats(self) -> tuple[KvmStats, ...]:
         """KVM statistics in the order in which they were read; empty where the host has none."""
@@ -200,7 +202,7 @@ class RecordingWriter:
         (directory / "topology.yaml").write_text(topology_text)
         head = {"format": FORMAT, "topology": plan.name, "lab_id": plan.lab_id, **about}
         (directory / "recording.json").write_text(json.dumps(head, indent=2) + "\n")
-        self._events = (directory / "events.jsonl").open("a")
+        self._events = (directory / EVENTS_FILE).open("a")
         self._kvm_stats = (directory / "kvmstats.jsonl").open("a")
 
     def __enter__(self) -> RecordingWriter:
@@ -212,7 +214,8 @@ class RecordingWriter:
 
     def event(self, event: Event) -> None:
         """Append one event."""
-        self._append(self._events, {"t_ns": event.t_ns, "kind": event.kind, **event.data})
+        self._events.write(render_event(event))
+        self._events.flush()
 
     def kvm_stats(self, stats: KvmStats) -> None:
         """Append one vCPU's counters."""
@@ -299,3 +302,13 @@ def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(value, dict):
             raise RecordingError(f"{path}:{number}: is not a JSON object")
         yield value
+def read_events(path: Path) -> tuple[Event, ...]:
+    """The events in a file of theirs, in order; an unfinished last line is left out, a missing file has none."""
+    return tuple(Event(line.pop("t_ns"), line.pop("kind"), line) for line in _read_jsonl(path))
+
+
+def render_event(event: Event) -> str:
+    """The line of such a file."""
+    return json.dumps({"t_ns": event.t_ns, "kind": event.kind, **event.data}) + "\n"
+
+

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lab.cli.completing import complete_labs
 from lab.cli.desk import desk_of
 from lab.errors import HostError
 
@@ -14,7 +15,12 @@ from lab.errors import HostError
 def down(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Name or id of the lab. Default: the only one.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="Name or id of the lab. Default: the only one.",
+            autocompletion=complete_labs,
+        ),
     ] = None,
 ) -> None:
     """End a lab.

@@ -16,6 +16,8 @@ from lab.cli import (
     doctor,
     down,
     exec_,
+    completion,
+    console,
     export,
     gc,
     govern,
@@ -33,6 +35,7 @@ from lab.cli import (
     plan,
     preempt,
     prepare,
+    logs,
     report,
     run_,
     schema,
@@ -106,8 +109,11 @@ app.command("govern")(guarded(govern.govern))
 _knob = _group("knob", "Read, write and explain knobs of a running lab.")
 _knob.command("get")(guarded(knob_get.get))
 _knob.command("set")(guarded(knob_get.set_))
+app.command("console")(guarded(console.console))
+app.command("logs")(guarded(logs.logs))
 _knob.command("list")(guarded(knob.list_))
 _knob.command("probe")(guarded(knob_probe.probe))
+app.command("completion")(guarded(completion.completion))
 _knob.command("watch")(guarded(knob_watch.watch))
 _knob.command("restore")(guarded(knob_restore.restore))
 _knob.command("explain")(guarded(knobnames.explain))
@@ -132,5 +138,10 @@ def run(argv: Sequence[str] | None = None, make_wiring: MakeWiring = make_real_w
     """The console script: run one command and exit."""
     desk = make_desk(make_wiring)
     desk.interrupts.install()
-    app(args=sys.argv[1:] if argv is None else list(argv), prog_name="lab", obj=desk)
+    completion.answer_completion()
+    words = sys.argv[1:] if argv is None else list(argv)
+    if is_for_bisect(words):
+        call = partial(app, args=words, prog_name="lab", obj=desk, standalone_mode=False)
+        raise SystemExit(end_for_bisect(call))
+    app(args=words, prog_name="lab", obj=desk)
     raise AssertionError("a command ends by an exit code")

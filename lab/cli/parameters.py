@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lab.cli.completing import complete_labs, complete_nodes
+
 TopologyFile = Annotated[Path, typer.Argument(metavar="TOPOLOGY", help="A topology file.")]
 HostOption = Annotated[
     str | None,
@@ -26,7 +28,33 @@ KtapOption = Annotated[
 ]
 LabOption = Annotated[
     str | None,
-    typer.Option("--lab", metavar="NAME", help="Name or id of the lab. Default: the only one that is up."),
+    typer.Option(
+        "--lab",
+        metavar="NAME",
+        help="Name or id of the lab. Default: the only one that is up.",
+        autocompletion=complete_labs,
+    ),
 ]
 OfHostOption = Annotated[bool, typer.Option("--host", help="The host's knob instead of a node's.")]
-NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="A node of the lab.")]
+NodeArgument = Annotated[
+    str, typer.Argument(metavar="NODE", help="A node of the lab.", autocompletion=complete_nodes)
+]
+VotesOption = Annotated[
+    int,
+    typer.Option(
+        "--votes", metavar="N", help="Runs with a verdict whose majority decides a commit (bisecting)."
+    ),
+]
+AttemptsOption = Annotated[
+    int,
+    typer.Option(
+        "--attempts", metavar="N", help="Runs without a verdict after which a commit is skipped (bisecting)."
+    ),
+]
+LostIsBadOption = Annotated[
+    bool,
+    typer.Option(
+        "--lost-is-bad",
+        help="A guest that dies or does not boot is what is looked for: such a commit is bad (bisecting).",
+    ),
+]

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lab.cli.desk import Desk
@@ -43,6 +45,19 @@ class RunningLab:
             near = difflib.get_close_matches(node, names, n=1)
             meant = f"; did you mean {near[0]}?" if near else f" (it has: {', '.join(names)})"
             raise InputError(f"lab {self.plan.name} has no node {node!r}{meant}")
+
+    def node_names(self) -> tuple[str, ...]:
+        """Its nodes, in the topology's order."""
+        return tuple(one.name for one in self.plan.nodes)
+
+    def select(self, wanted: str) -> tuple[str, ...]:
+        """The nodes that names and globs with commas between mean, in the lab's order. Raises InputError where one
+        of them means none."""
+        names = self.node_names()
+        for glob in wanted.split(","):
+            if not any(fnmatchcase(name, glob) for name in names):
+                self.check_node(glob)
+        return tuple(name for name in names if any(fnmatchcase(name, glob) for glob in wanted.split(",")))
 
     def shell(self, host: Host, node: str) -> Shell:
         """A shell in a guest, through its host."""
@@ -102,6 +117,16 @@ def machine_command(desk: Desk, lab: RunningLab, node: str, command: str) -> lis
         return ["ssh", "-F", str(write_ssh_config(desk, lab)), "-T", "-o", "BatchMode=yes", node, command]
     to_host = _proxy(desk, lab)
     return [*to_host, command] if to_host else ["/bin/sh", "-c", command]
+
+
+def terminal_on_host(desk: Desk, lab: RunningLab, words: Sequence[str]) -> list[str]:
+    """The words that run a program on the lab's host with this terminal as its own. ssh looks for no escape of its
+    own in what is typed."""
+    to_host = _proxy(desk, lab)
+    if not to_host:
+        return list(words)
+    *ssh, target = to_host
+    return [*ssh, "-t", "-e", "none", target, shlex.join(words)]
 
 
 def write_ssh_config(desk: Desk, lab: RunningLab) -> Path:

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,19 +22,55 @@ from lab.plan.labplan import LabPlan, parse_plan_json
 from lab.run.records import LabRecord, LabState
 
 
-def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
+def status(
+    ctx: typer.Context,
+    as_json: JsonOption = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", "-w", help="Again and again, until Ctrl-C; with --json a line each time."),
+    ] = False,
+    interval_s: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="How often --watch looks.")
+    ] = 2.0,
+) -> None:
     """List the labs there are.
 
     Name, id, where, state, nodes with their addresses, age, owner.
     """
     desk = desk_of(ctx)
+    if not watch:
+        labs = _look(desk)
+        if as_json:
+            desk.print_json([lab.document() for lab in labs])
+        else:
+            desk.print(_render(labs))
+        return
+    for number in count():
+        if number:
+            time.sleep(interval_s)
+        labs = _look(desk)
+        if as_json:
+            desk.print(json.dumps([lab.document() for lab in labs]))
+        else:
+            desk.print(f"{_fresh_page(number)}{datetime.now():%H:%M:%S}\n\n{_render(labs)}")
+
+
+def _fresh_page(number: int) -> str:
+    """On a terminal each look replaces the one before it (ECMA-48: cursor home, erase the page); elsewhere a line
+    is between."""
+    if sys.stdout.isatty():
+        return "\x1b[H\x1b[2J"
+    return "\n" if number else ""
+
+
+def _look(desk: Desk) -> list[SeenLab]:
     records = desk.records.all()
     host_vm_runs = _host_vm_runs(desk, records)
-    labs = [_look_at(desk, record, host_vm_runs) for record in records]
-    if as_json:
-        desk.print_json([lab.document() for lab in labs])
-    else:
-        desk.print("\n\n".join(lab.text() for lab in labs) or "no lab")
+    return [_look_at(desk, record, host_vm_runs) for record in records]
+
+
+def _render(labs: Sequence[SeenLab]) -> str:
+    return "\n\n".join(lab.text() for lab in labs) or "no lab"
 
 
 @dataclass(frozen=True)

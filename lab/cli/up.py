@@ -43,7 +43,7 @@ def _up_patiently(desk: Desk, topology: Topology, where: str) -> LabPlan:
 
 
 def _up_once(desk: Desk, topology: Topology, where: str) -> LabPlan:
-    from lab.run.events import Journal
+    from lab.run.events import Journal, write_events
     from lab.run.lab import keep_lab, open_lab
     from lab.run.phases import PhaseRunner
 
@@ -52,6 +52,7 @@ def _up_once(desk: Desk, topology: Topology, where: str) -> LabPlan:
         around = desk.surroundings(desk.wiring.launch(plan))
         with open_lab(host, plan, around, Journal()) as lab:
             PhaseRunner(lab, desk.narrator, lambda _stats: None).set_knobs(plan.knobs)
+            write_events(lab.directory, lab.journal.events)
             keep_lab(around, lab)
     return plan
 

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
-from lab.recording import Event
+from lab.recording import EVENTS_FILE, Event, render_event
 
 
 class Journal:
@@ -37,3 +38,8 @@ class Journal:
     def events(self) -> tuple[Event, ...]:
         """Everything so far."""
         return tuple(self._events)
+
+
+def write_events(directory: Path, events: Iterable[Event]) -> None:
+    """Keep events beside a lab's other files, for `lab logs`."""
+    (directory / EVENTS_FILE).write_text("".join(map(render_event, events)))
