@@ -79,9 +79,10 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         number = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise InputError(f"bundle {file} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise InputError(f"bundle {file} cannot be read: it is not a regular file")
     with open(number, "rb") as source:  # noqa: PTH123 (of a descriptor)
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise InputError(f"bundle {file} cannot be read: it is not a regular file")
         yield source
 
 
