@@ -65,6 +65,7 @@ class Attempt:
     run_s: float = 0.0
     recording: str = ""
     seen: tuple[Seen, ...] = ()
+    topology_sha256: str = ""
 
     @property
     def is_verdict(self) -> bool:

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.desk import Desk, desk_of
-from lab.cli.parameters import HostOption, JsonOption, JunitOption, KtapOption, TopologyFile
+from lab.cli.parameters import (
+    AttemptsOption,
+    HostOption,
+    JsonOption,
+    JunitOption,
+    KtapOption,
+    LostIsBadOption,
+    TopologyFile,
+    VotesOption,
+)
 
 if TYPE_CHECKING:
     from lab.cli.judging import Judged
@@ -37,11 +46,35 @@ def run(
     as_json: JsonOption = False,
     junit: JunitOption = None,
     ktap: KtapOption = False,
+    bisect: Annotated[
+        bool,
+        typer.Option(
+            "--bisect", help="Exit for `git bisect run`: 0 good, 1 bad, 125 skip, 128 and more stop."
+        ),
+    ] = False,
+    votes: VotesOption = 1,
+    attempts: AttemptsOption = 3,
+    lost_is_bad: LostIsBadOption = False,
 ) -> int:
     """Run an experiment and judge it.
 
     Brings the topology up, runs its phases, records, judges, and takes everything down again.
+
+    With --bisect it is run until it is decided, and --record names the directory of all runs of the bisection. 125
+    is a kernel that does not build or boot, a run that decides nothing, an unfit host, anything unexpected. Bad
+    input, which would be bad at every commit, ends in 255 and Ctrl-C in 130: both stop git. `lab bisect` needs no
+    `git bisect run`.
     """
+    if bisect:
+        return _for_bisect(
+            desk_of(ctx),
+            topology,
+            record,
+            host,
+            (votes, attempts),
+            lost_is_bad,
+            as_json or ktap or bool(junit),
+        )
     from lab.cli.judging import check_formats, tell
     from lab.cli.unjudged import unjudged_told
 
@@ -52,6 +85,25 @@ def run(
     return tell(desk, judged, as_json=as_json, junit=junit, ktap=ktap)
 
 
+def _for_bisect(
+    desk: Desk,
+    topology: Path,
+    record: Path | None,
+    host: str | None,
+    rules: tuple[int, int],
+    lost_is_bad: bool,
+    other_output: bool,
+) -> int:
+    from lab.bisect.model import Rules
+    from lab.cli.bisectcodes import STOP
+    from lab.cli.bisectrun import BisectRun, run_for_bisect
+
+    if other_output:
+        desk.terminal.error("lab: error: --bisect excludes --json, --ktap and --junit")
+        return STOP
+    return run_for_bisect(desk, BisectRun(topology, record, host, Rules(*rules), lost_is_bad))
+
+
 def _run(desk: Desk, topology: Path, record: Path | None, host: str | None) -> Judged:
     from lab.cli.asked import asked_where, read_asked
     from lab.cli.judging import judge_recording
@@ -59,7 +111,7 @@ def _run(desk: Desk, topology: Path, record: Path | None, host: str | None) -> J
 
     asked = read_asked(topology, desk.places)
     where = asked_where(host, asked)
-    directory = record or _fresh_directory(desk.places.state_dir, asked.name)
+    directory = record or fresh_directory(desk.places.state_dir, asked.name)
     claim_directory(directory)
     desk.terminal.say(f"recording: {directory}")
     run_topology(desk, asked, desk.wiring.resolve_where(where), directory)
@@ -81,7 +133,8 @@ def run_topology(desk: Desk, topology: Topology, where: str, directory: Path) ->
     desk.terminal.end_step()
 
 
-def _fresh_directory(state_dir: Path, name: str) -> Path:
+def fresh_directory(state_dir: Path, name: str) -> Path:
+    """A directory for a recording that nobody named, which is not there yet."""
     stem = state_dir / "recordings" / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     candidate, number = stem, 1
     while candidate.exists():
