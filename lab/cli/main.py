@@ -5,19 +5,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, NoReturn
 
 import typer
 
 from lab import __version__
 from lab.cli import (
+    bisect,
+    bundle,
     check,
     compare,
+    completion,
+    console,
     doctor,
     down,
     exec_,
-    completion,
-    console,
     export,
     gc,
     govern,
@@ -32,10 +35,10 @@ from lab.cli import (
     knobnames,
     load,
     loadnames,
+    logs,
     plan,
     preempt,
     prepare,
-    logs,
     report,
     run_,
     schema,
@@ -45,6 +48,7 @@ from lab.cli import (
     timeline,
     up,
 )
+from lab.cli.bisectcodes import end_for_bisect, is_for_bisect
 from lab.cli.desk import MakeWiring, make_desk, make_real_wiring
 from lab.cli.endings import guarded
 
@@ -96,24 +100,26 @@ app.command("preempt")(guarded(preempt.preempt))
 app.command("timeline")(guarded(timeline.timeline))
 app.command("report")(guarded(report.report))
 app.command("export")(guarded(export.export))
+app.command("bundle")(guarded(bundle.bundle))
 app.command("sweep")(guarded(sweep.sweep))
+app.command("bisect")(guarded(bisect.bisect))
 app.command("up")(guarded(up.up))
 app.command("status")(guarded(status.status))
 app.command("ssh", context_settings=_FOREIGN_WORDS)(guarded(ssh.ssh))
 app.command("exec", context_settings=_FOREIGN_WORDS)(guarded(exec_.exec_))
+app.command("console")(guarded(console.console))
+app.command("logs")(guarded(logs.logs))
 app.command("down")(guarded(down.down))
 app.command("gc")(guarded(gc.gc))
+app.command("completion")(guarded(completion.completion))
 
 app.command("govern")(guarded(govern.govern))
 
 _knob = _group("knob", "Read, write and explain knobs of a running lab.")
 _knob.command("get")(guarded(knob_get.get))
 _knob.command("set")(guarded(knob_get.set_))
-app.command("console")(guarded(console.console))
-app.command("logs")(guarded(logs.logs))
 _knob.command("list")(guarded(knob.list_))
 _knob.command("probe")(guarded(knob_probe.probe))
-app.command("completion")(guarded(completion.completion))
 _knob.command("watch")(guarded(knob_watch.watch))
 _knob.command("restore")(guarded(knob_restore.restore))
 _knob.command("explain")(guarded(knobnames.explain))
