@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+_DIFF = re.compile(rb"^(?:diff --git |--- \S)", re.MULTILINE)
 _HUNK = re.compile(rb"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 #: git's headers that say what becomes of a file; `index` names blobs of a repository and is left out.
 _EXTENDED = re.compile(
@@ -29,6 +30,11 @@ _ON = re.compile(r"^\+\s+(?:default|def_bool|def_tristate)\s+[ym]\s*$")
 
 class UnreadableDiffError(Exception):
     """A hunk that is cut short, or a binary patch: whoever reads on would guess."""
+
+
+def has_diff(text: bytes) -> bool:
+    """Whether there is anything for `patch` in it."""
+    return _DIFF.search(text) is not None
 
 
 def normal_form(text: bytes) -> bytes:

@@ -3,23 +3,18 @@
 
 from __future__ import annotations
 
-import email
-import email.message
-import email.policy
 import hashlib
-import mailbox
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.artifacts.difftext import normal_form
+from lab.artifacts.difftext import has_diff, normal_form
+from lab.artifacts.mails import read_mails
 from lab.artifacts.ports import Commands
 from lab.errors import CommandFailed, InputError, PatchRejected
 
 _APPLY_TIMEOUT_S = 120
 _REJECT_LINES = 30
-_DIFF = re.compile(r"^(?:diff --git |--- \S)", re.MULTILINE)
-_NUMBER = re.compile(r"\[[^\]]*?PATCH[^\]]*?\b(\d+)/(\d+)[^\]]*\]", re.IGNORECASE)
 _FILE = re.compile(r"^(?:checking|patching) file '?(.+?)'?(?: \(.*\))?$")
 _FAILED_HUNK = re.compile(r"^Hunk #(\d+) FAILED at (\d+)")
 _MISSING = re.compile(r"^(?:\|(?:---|\+\+\+) (\S+)|No file to patch.*)")
@@ -60,7 +55,7 @@ def _read_file(path: Path) -> tuple[Patch, ...]:
     except OSError as error:
         raise InputError(f"patch {path}: {error.strerror}") from None
     patches = split_mbox(path) if data.startswith(b"From ") else (Patch(path.name, data),)
-    patches = tuple(patch for patch in patches if _DIFF.search(patch.text.decode(errors="replace")))
+    patches = tuple(patch for patch in patches if has_diff(patch.text))
     if not patches:
         raise InputError(f"patch {path}: there is no diff in it")
     return patches
@@ -76,29 +71,11 @@ def split_mbox(path: Path) -> tuple[Patch, ...]:
 
     Bodies are decoded (quoted-printable, base64): `patch` reads no mail.
     """
-    box = mailbox.mbox(path, factory=None, create=False)
-    messages = [email.message_from_bytes(bytes(message), policy=email.policy.default) for message in box]
-    box.close()
-    numbered = [(_patch_number(message, place), message) for place, message in enumerate(messages, start=1)]
+    numbered = [
+        (mail.tag.number if mail.tag else place, mail) for place, mail in enumerate(read_mails(path), start=1)
+    ]
     numbered.sort(key=lambda pair: pair[0])
-    return tuple(Patch(f"{path.name}: {_subject(message)}", _body(message)) for _, message in numbered)
-
-
-def _subject(message: email.message.EmailMessage) -> str:
-    return " ".join(str(message.get("subject", "no subject")).split())
-
-
-def _patch_number(message: email.message.EmailMessage, place: int) -> int:
-    match = _NUMBER.search(_subject(message))
-    return int(match[1]) if match else place
-
-
-def _body(message: email.message.EmailMessage) -> bytes:
-    """The decoded text parts, with line ends as a kernel tree has them."""
-    parts = [part for part in message.walk() if part.get_content_maintype() == "text"]
-    payloads = [part.get_payload(decode=True) for part in parts]
-    body = b"\n".join(payload for payload in payloads if isinstance(payload, bytes))
-    return body.replace(b"\r\n", b"\n")
+    return tuple(Patch(f"{path.name}: {mail.subject or 'no subject'}", mail.text) for _, mail in numbered)
 
 
 def apply_patches(commands: Commands, tree: Path, patches: tuple[Patch, ...], work: Path, log: Path) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lab.artifacts.debian import (
     fetch_package,
@@ -27,12 +27,19 @@ _TIMEOUT_S = 1200
 _GIT_TIMEOUT_S = 120
 
 
+Take = Callable[[Sequence[str], Path, Path], None]
+
+
 @dataclass(frozen=True)
 class Source:
-    """`identity` changes with the content; `unpack` makes the tree at a path that does not exist yet."""
+    """`identity` changes with the content; `unpack` makes the tree at a path that does not exist yet.
+
+    `take(names, target, log)` copies only these files of it, those that it has, into an empty directory.
+    """
 
     identity: str
     unpack: Callable[[Path, Path], None]
+    take: Take
 
 
 def open_source(workshop: Workshop, plan: KernelSourcePlan) -> Source:
@@ -71,7 +78,8 @@ def _debian_source(workshop: Workshop, version: str) -> Source:
         package.unlink()
 
     entry = workshop.cache.ensure("source", {"kind": "debian", "package": name}, build)
-    return Source((entry / "identity").read_text().strip(), _hard_links(workshop, entry / "tree"))
+    tree = entry / "tree"
+    return Source((entry / "identity").read_text().strip(), _hard_links(workshop, tree), _copies(tree))
 
 
 def _tarball_source(workshop: Workshop, path: Path) -> Source:
@@ -81,7 +89,8 @@ def _tarball_source(workshop: Workshop, path: Path) -> Source:
         _unpack_tarball(workshop, path, directory / "tree", workshop.build_log("source", directory))
 
     entry = workshop.cache.ensure("source", {"kind": "tarball", "sha256": digest}, build)
-    return Source(f"tarball {digest}", _hard_links(workshop, entry / "tree"))
+    tree = entry / "tree"
+    return Source(f"tarball {digest}", _hard_links(workshop, tree), _copies(tree))
 
 
 def _git_ref_source(workshop: Workshop, path: Path, ref: str) -> Source:
@@ -106,7 +115,22 @@ def _git_ref_source(workshop: Workshop, path: Path, ref: str) -> Source:
         _run(workshop, ["tar", "-xf", packed, "-C", target], f"unpacking {ref} of {path}", log)
         packed.unlink()
 
-    return Source(f"git {commit}", unpack)
+    def take(names: Sequence[str], target: Path, log: Path) -> None:
+        git: list[str | Path] = ["git", "-C", path, "--literal-pathspecs"]
+        argv = [*git, "ls-tree", "-r", "-z", "--name-only", commit, "--", *filter(is_inside, names)]
+        found = workshop.commands.output(argv, what=f"looking up files of {ref}", timeout_s=_GIT_TIMEOUT_S)
+        if names := [name for name in found.split("\0") if name]:
+            packed = target / ".taken.tar"
+            _run(
+                workshop,
+                [*git, "archive", "-o", packed, commit, "--", *names],
+                f"reading {ref} of {path}",
+                log,
+            )
+            _run(workshop, ["tar", "-xf", packed, "-C", target], f"unpacking {ref} of {path}", log)
+            packed.unlink()
+
+    return Source(f"git {commit}", unpack, take)
 
 
 def _directory_source(workshop: Workshop, path: Path) -> Source:
@@ -120,7 +144,7 @@ def _directory_source(workshop: Workshop, path: Path) -> Source:
         # A tree that was built in place cannot be built out of tree before it is clean.
         _run(workshop, ["make", "-C", target, "mrproper"], f"cleaning the copy of {path}", log)
 
-    return Source(identity, unpack)
+    return Source(identity, unpack, _copies(path))
 
 
 def _git_identity(workshop: Workshop, path: Path) -> str:
@@ -151,6 +175,22 @@ def _hard_links(workshop: Workshop, tree: Path) -> Callable[[Path, Path], None]:
         _run(workshop, ["cp", "-al", tree, target], "linking the source tree", log)
 
     return unpack
+
+
+def _copies(tree: Path) -> Take:
+    def take(names: Sequence[str], target: Path, _log: Path) -> None:
+        for name in filter(is_inside, names):
+            if (tree / name).is_file():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(tree / name, target / name)
+
+    return take
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path that a patch names stays inside of the tree."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _unpack_tarball(workshop: Workshop, tarball: Path, target: Path, log: Path) -> None:
