@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,8 +13,8 @@ from lab.cli.parameters import HostOption, TopologyFile
 from lab.errors import Lost
 
 if TYPE_CHECKING:
+    from lab.plan.facts import HostFacts
     from lab.plan.labplan import LabPlan
-    from lab.topology.model import Topology
 
 #: Labs lost while they come up before this gives in.
 _ATTEMPTS = 3
@@ -29,26 +30,27 @@ def up(ctx: typer.Context, topology: TopologyFile, host: HostOption = None) -> N
     desk = desk_of(ctx)
     asked = read_asked(topology, desk.places)
     where = asked_where(host, asked)
-    plan = _up_patiently(desk, asked, desk.wiring.resolve_where(where))
-    desk.print(render_next_steps(plan))
+    where = desk.wiring.resolve_where(where)
+    desk.print(render_next_steps(bring_up(desk, where, lambda facts: desk.wiring.plan(asked, facts))))
 
 
-def _up_patiently(desk: Desk, topology: Topology, where: str) -> LabPlan:
+def bring_up(desk: Desk, where: str, make_plan: Callable[[HostFacts], LabPlan]) -> LabPlan:
+    """Bring up what is planned for the host `where` (never auto), again if it is lost meanwhile; it stays."""
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _up_once(desk, topology, where)
+            return _up_once(desk, where, make_plan)
         except Lost as error:
             desk.terminal.say(f"{error.message.splitlines()[0]}: trying again")
-    return _up_once(desk, topology, where)
+    return _up_once(desk, where, make_plan)
 
 
-def _up_once(desk: Desk, topology: Topology, where: str) -> LabPlan:
+def _up_once(desk: Desk, where: str, make_plan: Callable[[HostFacts], LabPlan]) -> LabPlan:
     from lab.run.events import Journal, write_events
     from lab.run.lab import keep_lab, open_lab
     from lab.run.phases import PhaseRunner
 
     with desk.wiring.open_host(where) as host:
-        plan = desk.wiring.plan(topology, host.facts)
+        plan = make_plan(host.facts)
         around = desk.surroundings(desk.wiring.launch(plan))
         with open_lab(host, plan, around, Journal()) as lab:
             PhaseRunner(lab, desk.narrator, lambda _stats: None).set_knobs(plan.knobs)
