@@ -5,6 +5,7 @@
 
 int guest_command(int argc, char **argv);
 int host_command(int argc, char **argv);
+int follow_command(int argc, char **argv);
 int clock_command(int argc, char **argv);
 int tsc_command(int argc, char **argv);
 

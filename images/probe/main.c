@@ -19,6 +19,7 @@ static const struct {
 } commands[] = {
 	{ "guest", guest_command, "--port PATH|NAME --interval MS [--load-dir DIR] [--ring BYTES] [--watch PATH,...]" },
 	{ "host", host_command, "--out FILE --interval MS" },
+	{ "follow", follow_command, "--every MS [--pid FILE] [--parent-pid FILE]" },
 	{ "clock", clock_command, "" },
 	{ "tsc", tsc_command, "" },
 };
