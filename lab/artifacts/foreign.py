@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What of a kernel came from somebody else, so that building it would run his code on this machine.
 
-A patch may change any Makefile or script of the tree, and kbuild reads a .config as a makefile, in which a value can
-call a shell. Patches that come with the lab, and plain values of config symbols, are neither.
+A patch may change any Makefile or script of the tree, and kbuild reads a .config as a makefile, in which a value
+can call a shell. Patches that come with the lab, and plain values of config symbols, are neither.
 """
 
 from __future__ import annotations
