@@ -8,7 +8,7 @@
     kvmstats.jsonl             one JSON object a line: KVM's statistics of every domain at one time
     host/probe.stream          the host probe's bytes (images/probe/STREAM.md)
     host/outer.stream          the same probe outside of the host VM, watching the host VM's own vCPU threads
-    host/console.log           the host VM's console, where the lab owns it
+    host/console.log           what the host VM's console said meanwhile, where the lab owns it
     guests/NODE/probe.stream   the guest probe's bytes, as they came through the virtio-serial port
     guests/NODE/console.log    the guest's console
     guests/NODE/domain.xml     the domain as it was defined
@@ -20,7 +20,12 @@
     guests/NODE/traces/PHASE/cpuN.raw, formats, about
                                the same of a guest's kernel
     guests/NODE/boots/N/       the first three of start number N (from 0), where the guest was started anew since
+    guests/NODE/lost/N/console.log
+                               the console of the Nth boot that was lost before the guest was up
+    series/                    the patches that `lab try` tried, and try.json: what was tried on what
+    definitions/               files of definitions that the topology names (lab.run.definitions)
     verdicts.json              what the judge said (made anew by `lab check`)
+    decoded.json               file and line of frames by console and frame, where the kernel was at hand
     metrics.json               what `lab compare` compares (lab.cli.metricfile), made anew where it is out of date
     lost/N/                    the same for the Nth attempt, where an attempt lost a guest or the host
 
@@ -37,7 +42,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from lab.errors import InputError, RecordingError
+from lab.measure.findings import RecordedConsole
 from lab.measure.loadruns import LoadOutput
 from lab.measure.tracefiles import TracedPhase
 from lab.plan.labplan import HOST_SCOPE, LabPlan, parse_plan_json, render_plan_json
@@ -46,6 +54,13 @@ if TYPE_CHECKING:  # columns of numbers take longer to load than most commands t
     from lab.trace.decode import TraceFiles
 
 FORMAT = 1
+#: What an attempt finds in the directory: what was lost before it, and the patches that its kernels are built with.
+KEPT_NAMES = ("lost", "series")
+#: Of a recording, and of a lab that is up.
+EVENTS_FILE = "events.jsonl"
+DECODED_FILE = "decoded.json"
+#: Files of definitions that the topology named, as they were.
+DEFINITIONS = "definitions"
 
 
 @dataclass(frozen=True)
@@ -53,11 +68,6 @@ class Event:
     """One thing the lab did or noticed; `t_ns` is the host's CLOCK_MONOTONIC, `data` depends on `kind`.
 
     Kinds: `phase` (phase, start_ns, end_ns: the measured window; begin_ns: when the changes before it were done),
-#: What an attempt finds in the directory: what was lost before it, and the patches that its kernels are built with.
-KEPT_NAMES = ("lost", "series")
-#: Of a recording, and of a lab that is up.
-EVENTS_FILE = "events.jsonl"
-DECODED_FILE = "decoded.json"
     `knob` (node or @host, knob, generation, backend, path, old, new in the knob's unit, raw_old, raw_new as the
     place has them; guest_t0_ns, guest_t1_ns around the write, within host_t0_ns, host_t1_ns, which alone time a
     write on the host; where vCPUs are folded by it fold, fold_node, fold_vcpus; guest: whose vCPU's control group
@@ -179,6 +189,39 @@ class Recording:
         """The console of the host VM, likewise."""
         return _read_bytes(self.directory / "host/console.log").decode(errors="replace")
 
+    def consoles(self) -> tuple[RecordedConsole, ...]:
+        """All consoles: the host VM's, every guest's by its starts, and those of what was lost."""
+        lost = (
+            console
+            for path in self.lost_attempts()
+            for console in self._consoles(path, f"lost attempt {path.name}")
+        )
+        return (*self._consoles(self.directory, ""), *lost)
+
+    def decoded_frames(self) -> Mapping[str, Mapping[str, str]]:
+        """File and line of frames by console (its path) and frame, as `lab decode` or the run found them."""
+        try:
+            return TypeAdapter(dict[str, dict[str, str]]).validate_json(
+                _read_bytes(self.directory / DECODED_FILE) or b"{}"
+            )
+        except ValueError as error:
+            raise RecordingError(f"{self.directory / DECODED_FILE}: cannot be read: {error}") from None
+
+    def _consoles(self, directory: Path, which: str) -> Iterator[RecordedConsole]:
+        host = directory / "host/console.log"
+        if host.exists():
+            yield self._console(HOST_SCOPE, host, which)
+        for guest in sorted((directory / "guests").glob("*")):
+            for kind, word in (("lost", "lost boot"), ("boots", "start")):
+                for path in sorted(guest.glob(f"{kind}/*/console.log"), key=_number_of):
+                    yield self._console(guest.name, path, which, f"{word} {path.parent.name}")
+            if (guest / "console.log").exists():
+                yield self._console(guest.name, guest / "console.log", which)
+
+    def _console(self, node: str, path: Path, *which: str) -> RecordedConsole:
+        said = ", ".join(word for word in which if word)
+        return RecordedConsole(node, str(path.relative_to(self.directory)), _read_bytes(path), said)
+
     def topology_text(self) -> str:
         """The topology as it was given, likewise."""
         return _read_bytes(self.directory / "topology.yaml").decode(errors="replace")
@@ -238,6 +281,12 @@ class RecordingWriter:
             directory.mkdir(parents=True, exist_ok=True)
         return directory / name
 
+    def lost_console_path(self, node: str, number: int) -> Path:
+        """Where the console of the boot of `node` that was the `number`th to be lost goes."""
+        directory = self.directory / "guests" / node / "lost" / str(number)
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory / "console.log"
+
     def load_path(self, node: str, load: str, number: int, name: str) -> Path:
         """Where a file (out, status) of a load's run number `number` on `node` goes."""
         directory = self.directory / "guests" / node / "loads" / load
@@ -258,17 +307,32 @@ class RecordingWriter:
         return (self.directory / "guests" / node / "boots" / str(boot) / "domain.xml").exists()
 
 
+def read_events(path: Path) -> tuple[Event, ...]:
+    """The events in a file of theirs, in order; an unfinished last line is left out, a missing file has none."""
+    return tuple(Event(line.pop("t_ns"), line.pop("kind"), line) for line in _read_jsonl(path))
+
+
+def render_event(event: Event) -> str:
+    """The line of such a file."""
+    return json.dumps({"t_ns": event.t_ns, "kind": event.kind, **event.data}) + "\n"
+
+
 def claim_directory(directory: Path) -> None:
     """Make the directory of a new recording. Raises InputError where it cannot be, or holds anything."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        occupied = any(path.name != "lost" for path in directory.iterdir())
+        occupied = any(path.name not in KEPT_NAMES for path in directory.iterdir())
     except OSError as error:
         raise InputError(f"{directory}: cannot be used for a recording: {error.strerror}") from None
     if occupied:
         raise InputError(
             f"{directory}: is not empty, and a recording is never overwritten", "name a new directory"
         )
+
+
+def _number_of(path: Path) -> int:
+    name = path.parent.name
+    return int(name) if name.isdecimal() else 0
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -302,13 +366,3 @@ def _read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(value, dict):
             raise RecordingError(f"{path}:{number}: is not a JSON object")
         yield value
-def read_events(path: Path) -> tuple[Event, ...]:
-    """The events in a file of theirs, in order; an unfinished last line is left out, a missing file has none."""
-    return tuple(Event(line.pop("t_ns"), line.pop("kind"), line) for line in _read_jsonl(path))
-
-
-def render_event(event: Event) -> str:
-    """The line of such a file."""
-    return json.dumps({"t_ns": event.t_ns, "kind": event.kind, **event.data}) + "\n"
-
-

@@ -18,6 +18,7 @@ FRAGMENT = "fragment.config"
 BASE_FRAGMENTS = ("base.config",)
 EMULATED_FRAGMENTS = ("emulated.config",)
 NATIVE_FRAGMENTS = ("native.config",)
+DEBUG_FRAGMENTS = ("debug-info.config",)
 
 
 def read_kernel_catalogue(topology: Topology, images_dir: Path) -> KernelCatalogue:
@@ -34,6 +35,7 @@ def read_kernel_catalogue(topology: Topology, images_dir: Path) -> KernelCatalog
         base_fragments=_own_fragments(kernels_dir, BASE_FRAGMENTS),
         emulated_fragments=_own_fragments(kernels_dir, EMULATED_FRAGMENTS),
         native_fragments=_own_fragments(kernels_dir, NATIVE_FRAGMENTS),
+        debug_fragments=_own_fragments(kernels_dir, DEBUG_FRAGMENTS),
     )
 
 

@@ -29,7 +29,7 @@ from lab.recording import Recording
 FORMAT = 1
 NAME = "metrics.json"
 #: What is made from the recording, not part of it.
-_DERIVED = frozenset((NAME, "verdicts.json", "report.html"))
+_DERIVED = frozenset((NAME, "verdicts.json", "report.html", "decoded.json"))
 _PACKAGE = Path(__file__).parents[1]
 #: The parts of the lab whose code decides what the bytes mean.
 _MEANING = ("judge", "measure", "plan")

@@ -10,6 +10,7 @@ from typing import Any
 from lab.judge.armdocument import arms_document, metric_documents
 from lab.judge.arms import compare_arms
 from lab.judge.evidence import Evidence
+from lab.judge.findings import finding_document
 from lab.judge.folds import Fold, FoldLoad, find_folds
 from lab.judge.hogtable import hog_document, schedule_document
 from lab.judge.loadtable import load_documents
@@ -37,8 +38,8 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
 
     Keys: format, name, lab_id, outcome, verdicts[], phases[], proofs[], vcpus[], loads[], load_results[],
     affinities[], decisions[], file_changes[], foldings[], hogs[], schedules[], metrics[], comparison, clocks[],
-    retries[]. Units stand in the keys: `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is None, and
-    so is the comparison where there are no arms.
+    retries[], findings[]. Units stand in the keys: `_ns`, `_pct` (of elapsed time), `_per_s`. What was not seen is
+    None, and so is the comparison where there are no arms.
     """
     evidence = Evidence(plan, measurements)
     return {
@@ -65,6 +66,7 @@ def judgement_json(plan: LabPlan, measurements: Measurements, judgement: Judgeme
             for match in measurements.clocks
         ],
         "retries": list(measurements.retries),
+        "findings": [finding_document(one, plan) for one in measurements.findings],
     }
 
 

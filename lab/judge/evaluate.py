@@ -10,6 +10,7 @@ from lab.judge.affinity import evaluate_affinity
 from lab.judge.agreement import evaluate_agreement
 from lab.judge.compared import evaluate_compare
 from lab.judge.evidence import Evidence, join_reasons
+from lab.judge.findings import evaluate_findings
 from lab.judge.foldeffect import evaluate_fold_effect
 from lab.judge.governor import evaluate_decisions, evaluate_governor
 from lab.judge.holders import evaluate_preempted_while
@@ -56,6 +57,7 @@ def judge(plan: LabPlan, measurements: Measurements) -> Judgement:
     """All verdicts: expectations in the plan's order; within one, phases in order, then targets in order.
 
     Of an expectation about arms there is one for each arm and target, over all repeats (lab.judge.overrepeats).
+    What kernels reported on consoles comes last (lab.judge.findings), and is judged without being expected.
     Pure, and never an error on missing data: what was not measured is UNDECIDED and says so.
     """
     evidence = Evidence(plan, measurements)
@@ -64,9 +66,8 @@ def judge(plan: LabPlan, measurements: Measurements) -> Judgement:
         for verdict in _JUDGES[expectation.kind](expectation, evidence):
             yield _skip(verdict, expectation, evidence)
 
-    return Judgement(
-        tuple(verdict for one in plan.expectations for verdict in judge_repeats(one, plan, judge_one))
-    )
+    expected = (verdict for one in plan.expectations for verdict in judge_repeats(one, plan, judge_one))
+    return Judgement((*expected, *evaluate_findings(plan, measurements.findings)))
 
 
 def _skip(verdict: Verdict, expectation: ExpectationPlan, evidence: Evidence) -> Verdict:

@@ -26,6 +26,7 @@ from lab.measure.doubts import (
     doubt_gap,
     doubt_short,
 )
+from lab.measure.findings import RecordedConsole, collect_findings
 from lab.measure.foldings import fold_acts, measure_foldings
 from lab.measure.governed import NodeView, file_changes, govern_decisions
 from lab.measure.guestside import GuestStretch, cut_stretch, task_affinities, task_windows
@@ -73,6 +74,8 @@ class RecordingLike(Protocol):
     def earlier_guest_streams(self, node: str) -> Sequence[bytes]: ...
     def load_outputs(self, node: str) -> Sequence[LoadOutput]: ...
     def traces(self, phase: str) -> TracedPhase | None: ...
+    def consoles(self) -> Sequence[RecordedConsole]: ...
+    def decoded_frames(self) -> Mapping[str, Mapping[str, str]]: ...
 
 
 def measure_recording(recording: RecordingLike, plan: LabPlan) -> Measurements:
@@ -209,6 +212,11 @@ class Derivation:
                 if (kept := schedule_window(phase.name, phase.start_ns, phase.end_ns, self._events))
             ),
             traces=tuple(self._traces()),
+            findings=collect_findings(
+                self._recording.consoles(),
+                emulated=self._plan.host.emulated,
+                decoded=self._recording.decoded_frames(),
+            ),
         )
 
     def _phases(self) -> tuple[_Phase, ...]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lab.measure.findings import Finding
+
 if TYPE_CHECKING:  # columns of numbers take longer to load than most commands take
     from lab.trace.summary import PhaseTrace
 
@@ -268,7 +270,7 @@ class ScheduleWindow:
 @dataclass(frozen=True)
 class Measurements:
     """Everything derived from one recording. `retries` are texts of environment retries, for the report; `traces`
-    are of those phases that were traced."""
+    are of those phases that were traced, `findings` what kernels reported on consoles."""
 
     phases: tuple[PhaseWindow, ...]
     vcpus: tuple[VcpuWindow, ...]
@@ -284,3 +286,4 @@ class Measurements:
     hogs: tuple[HogWindow, ...] = ()
     schedules: tuple[ScheduleWindow, ...] = ()
     traces: tuple[PhaseTrace, ...] = ()
+    findings: tuple[Finding, ...] = ()

@@ -13,6 +13,7 @@ from lab.plan.changes import plan_contention, plan_hogs
 from lab.plan.contention import Contender, GuestLoad, predict_steal_pct, vcpu_demands
 from lab.plan.expectations import plan_expectation
 from lab.plan.facts import HostFacts
+from lab.plan.findings import plan_allowed
 from lab.plan.folding import plan_folds
 from lab.plan.governing import plan_govern, plan_watch
 from lab.plan.kernels import KernelCatalogue, plan_kernel
@@ -79,6 +80,7 @@ def plan_lab(topology: Topology, facts: HostFacts, lab_id: str, catalogue: Kerne
         comparison=comparison,
         hogs=hogs,
         trace=plan_trace(topology.trace, traced),
+        allow_findings=plan_allowed(topology),
     )
     return with_predictions(plan)
 

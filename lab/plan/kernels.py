@@ -29,7 +29,8 @@ class KernelCatalogue:
 
     `directory` is where relative paths of the topology start, absolute. `patch_sets` is keyed by the entries
     as the topology writes them. `base_fragments` are the lab's own config for every kernel; on top come
-    `emulated_fragments` where the host is emulated, `native_fragments` where it is not.
+    `emulated_fragments` where the host is emulated, `native_fragments` where it is not; `debug_fragments` are for
+    kernels with debug information.
     """
 
     directory: Path
@@ -37,6 +38,7 @@ class KernelCatalogue:
     base_fragments: tuple[str, ...] = ()
     emulated_fragments: tuple[str, ...] = ()
     native_fragments: tuple[str, ...] = ()
+    debug_fragments: tuple[str, ...] = ()
 
 
 def parse_series(text: str) -> tuple[str, ...]:
@@ -69,6 +71,8 @@ def plan_kernel(topology: Topology, name: str, catalogue: KernelCatalogue, emula
     own = catalogue.base_fragments + (
         catalogue.emulated_fragments if emulated else catalogue.native_fragments
     )
+    if spec.debug_info:
+        own += catalogue.debug_fragments
     return KernelPlan(
         name=name,
         source=_plan_source(catalogue.directory, spec.source),

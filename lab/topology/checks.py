@@ -314,7 +314,12 @@ def _check_expectation(checker: _Checker, expectation: ExpectationSpec, loc: Loc
             yield from check(checker, said, (*loc, kind))
 
 
-_CHECKS = (_check_kernels, _check_knobs, _check_loads, _check_measure, _check_traces)
+def _check_allowed(checker: _Checker) -> Iterator[Finding]:
+    for index, allowed in enumerate(checker.spec.allow_findings):
+        yield from checker.glob(allowed.nodes, ("allow_findings", index, "nodes"))
+
+
+_CHECKS = (_check_kernels, _check_knobs, _check_loads, _check_measure, _check_traces, _check_allowed)
 #: Of every arm's variant of the file.
 _ARM_CHECKS = (_check_phases, _check_expectations)
 

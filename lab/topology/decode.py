@@ -143,4 +143,5 @@ def _topology(spec: TopologySpec, registry: Registry, kinds: Catalogue, text: st
         arms=spec.arms,
         repeats=spec.repeats or RepeatsSpec(),
         trace=spec.trace,
+        allow_findings=spec.allow_findings,
     )

@@ -13,6 +13,7 @@ from lab.topology.armspec import ArmSpec, RepeatsSpec
 from lab.topology.atoms import PinningPolicy
 from lab.topology.contentionspec import HogSpec
 from lab.topology.spec import (
+    AllowFindingSpec,
     CpuTopologySpec,
     ExpectationSpec,
     HostSpec,
@@ -70,3 +71,4 @@ class Topology:
     load_kinds: Catalogue = field(default_factory=shipped_loads)
     hogs: tuple[HogSpec, ...] = ()
     trace: Trace | None = None
+    allow_findings: tuple[AllowFindingSpec, ...] = ()

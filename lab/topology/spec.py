@@ -40,6 +40,7 @@ from lab.topology.contentionspec import (
     PredictionExpectation,
     ScheduleSpec,
 )
+from lab.topology.findingspec import AllowFindingSpec as AllowFindingSpec
 from lab.topology.governspec import DecisionsExpectation, GovernorExpectation, GovernSpec
 from lab.topology.loadspec import LoadSpec as LoadSpec
 from lab.topology.reportspec import ReportedExpectation
@@ -110,11 +111,16 @@ class KernelSpec(Spec):
         (), description="config fragments on top of the lab's own, checked to have stuck"
     )
     cmdline: str = Field("", description="appended to the kernel's command line")
+    debug_info: bool = Field(
+        False, description="built with debug information (DWARF): stacks are decoded to files and lines"
+    )
 
     @model_validator(mode="after")
     def _image_is_ready(self) -> KernelSpec:
         if self.source.image is not None and (self.patches or self.config):
             raise ValueError("a ready image takes no patches and no config")
+        if self.source.image is not None and self.debug_info:
+            raise ValueError("a ready image is not built, so debug_info is not for it")
         return self
 
 
@@ -380,7 +386,10 @@ class TopologySpec(Spec):
     )
     repeats: RepeatsSpec | None = Field(None, description="how often each arm runs, and in which order")
     measure: MeasureSpec = Field(default_factory=MeasureSpec)
-    expect: tuple[ExpectationSpec, ...] = ()
+    expect: tuple[ExpectationSpec, ...] = Field((), description="what is judged in the end")
+    allow_findings: tuple[AllowFindingSpec, ...] = Field(
+        (), description="what guests' kernels may report on their consoles; anything else fails the run"
+    )
 
 
 def is_knob_path(knob: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lab.measure.findings import RecordedConsole
 from lab.measure.loadruns import LoadOutput
 from lab.measure.tracefiles import TracedPhase
 from lab.plan.facts import HostFacts
@@ -48,6 +49,8 @@ class FakeRecording:
     earlier: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
     loads: Mapping[str, Sequence[LoadOutput]] = field(default_factory=dict)
     traced: Mapping[str, TracedPhase] = field(default_factory=dict)
+    console_list: Sequence[RecordedConsole] = ()
+    decoded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def events(self) -> Sequence[FakeEvent]:
         return self.event_list
@@ -72,6 +75,12 @@ class FakeRecording:
 
     def traces(self, phase: str) -> TracedPhase | None:
         return self.traced.get(phase)
+
+    def consoles(self) -> Sequence[RecordedConsole]:
+        return self.console_list
+
+    def decoded_frames(self) -> Mapping[str, Mapping[str, str]]:
+        return self.decoded
 
 
 @dataclass(frozen=True)

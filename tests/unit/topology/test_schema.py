@@ -93,6 +93,7 @@ def test_keys_that_take_a_boolean_are_few() -> None:
         "aa",
         "complement",
         "counted",
+        "debug_info",
         "default",
         "inverted",
         "optional",
