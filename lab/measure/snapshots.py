@@ -16,10 +16,15 @@ LAB, KERNEL, NOBODY = "@lab", "@kernel", "-"
 COMMANDS = "commands"
 #: The name of the process that records a trace of the host.
 TRACER = "tracer"
+#: The names of whoever looks at a run, and of what carries its connection (`lab top`).
+ONLOOKER, ONLOOKER_LINK = "top", "top-link"
 
 #: Where the time that a pCPU's tasks have run stands in its line of /proc/schedstat, its name being number 0
 #: (Documentation/scheduler/sched-stats.rst): in ns, counted when a task leaves the pCPU.
 _RUN_TIME = 7
+
+
+_HELPERS = frozenset(f"{LAB}:{name}" for name in (COMMANDS, TRACER, ONLOOKER, ONLOOKER_LINK))
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,9 @@ class HostTask:
 
     @property
     def is_helper(self) -> bool:
-        """Whether it is the lab's own, but no part of the contention: its probe, what carries out commands, and
-        what records traces."""
-        return self.owner in (LAB, f"{LAB}:{COMMANDS}", f"{LAB}:{TRACER}")
+        """Whether it is the lab's own, but no part of the contention: its probe, what carries out commands, what
+        records traces, and who looks on."""
+        return self.owner == LAB or self.owner in _HELPERS
 
     @property
     def key(self) -> tuple[int, int]:

@@ -21,6 +21,8 @@ from lab.run.loads import fetch_unfinished
 from lab.run.phases import PhaseRunner
 from lab.run.ports import Host, Narrator
 
+#: In a lab's own directory: the path of the recording that is being made of it.
+RECORDING_POINTER = "recording"
 #: Whole runs before the lab gives up on an environment that keeps losing guests or the host.
 RUN_ATTEMPTS = 3
 
@@ -71,6 +73,7 @@ def open_recording(lab: Lab, topology_text: str, directory: Path) -> Iterator[Re
         for name in lab.files:
             writer.guest_path(name, "domain.xml").write_text(lab.boot.domain_xml(name))
         lab.journal.attach(writer.event)
+        (lab.directory / RECORDING_POINTER).write_text(f"{directory.resolve()}\n")
         try:
             yield writer
         except BaseException as error:

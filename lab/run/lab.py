@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
 from lab.errors import HostLost, LabError, Lost
-from lab.measure.snapshots import COMMANDS
+from lab.measure.snapshots import COMMANDS, ONLOOKER, ONLOOKER_LINK
 from lab.plan.domainxml import render_network_xml
 from lab.plan.knobs import registry_of
 from lab.plan.labplan import HOST_SCOPE, LabPlan, render_plan_json
@@ -183,6 +183,8 @@ def _make(
 
     watch = Watch(agent, console_tail, outer, around.monotonic)
     watch.own(COMMANDS, _pid_of_shell(host))
+    for name, pid_file in zip((ONLOOKER, ONLOOKER_LINK), top_pid_files(remote), strict=True):
+        watch.own(name, pid_file)
     boot = Boot(host, plan, files, watch, journal, around.narrator, console_tail, around.monotonic, kernels)
     boot.run()
     host_keys = {name: one.host_public for name, one in keys.items()}
@@ -200,6 +202,12 @@ def _make(
         around.records, around.state_dir, record, plan, machines_of(host, remote, shells.__getitem__)
     )
     return Lab(plan, host, record, local, boot, watch, journal, shells, knobs, around.uninterrupted)
+
+
+def top_pid_files(remote_dir: str) -> tuple[str, str]:
+    """Where whoever looks on writes its process down, and the one that carries its connection; `remote_dir` is the
+    lab's directory on the host."""
+    return f"{remote_dir}/top.pid", f"{remote_dir}/top-link.pid"
 
 
 def _pid_of_shell(host: Host) -> str:
