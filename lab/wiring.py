@@ -180,13 +180,20 @@ class Wiring:
     def launch(self, plan: LabPlan) -> Launch:
         """The files that guests are made of, built if need be."""
         kernels = {kernel.name: ensure_kernel(self.workshop, kernel) for kernel in plan.kernels}
-        images = sorted({node.image for node in plan.nodes} - {GUEST})
+        images = {
+            name: ensure_image(self.workshop, name)
+            for name in sorted({GUEST, *(one.image for one in plan.nodes)})
+        }
         return Launch(
-            root_image=ensure_image(self.workshop, GUEST).image,
+            root_image=images[GUEST].image,
             kernels={name: built.boot_image for name, built in kernels.items()},
             init_binary=ensure_probe(self.workshop).init,
             modules={name: built.modules for name, built in kernels.items() if built.modules},
-            images={name: ensure_image(self.workshop, name).image for name in images},
+            images={name: made.image for name, made in images.items() if name != GUEST},
+            keys={
+                "kernels": {name: built.key for name, built in kernels.items()},
+                "images": {name: made.key for name, made in images.items()},
+            },
         )
 
     def surroundings(self, launch: Launch) -> Surroundings:

@@ -65,7 +65,8 @@ def make_launch(directory: Path) -> Launch:
     paths = {name: directory / name for name in ("root", "kernel", "init")}
     for name, path in paths.items():
         path.write_text(name)
-    return Launch(paths["root"], {"plain": paths["kernel"]}, paths["init"])
+    keys = {"kernels": {"plain": "0123"}, "images": {"guest": "4567"}}
+    return Launch(paths["root"], {"plain": paths["kernel"]}, paths["init"], keys=keys)
 
 
 def make_keys() -> tuple[bytes, str]:
@@ -200,7 +201,7 @@ class Watcher(Protocol):
 
 class FakeWorld:
     """Everything that exists. `fates` says by node how its next boots end: ready, die, panic or mute;
-    `trace_problems` why it cannot be traced (faketrace.REFUSALS)."""
+    `trace_problems` why it cannot be traced (faketrace.REFUSALS); `absent_knobs` are none of its guests'."""
 
     def __init__(self, facts: HostFacts | None = None) -> None:
         self.facts = facts or make_facts()
@@ -217,11 +218,13 @@ class FakeWorld:
         self.fates: dict[str, deque[str]] = {}
         self.lies_pct: dict[str, float] = {}
         self.host_dead = False
+        self.host_console = bytearray()
         self.host_knobs = {HOST_KNOB: HOST_VALUE}
         self.host_fences: dict[str, int] = {}
         self.hogs: dict[tuple[str, str], FakeHog] = {}
         self.tracing = FakeTracing(self.files)
         self.trace_problems: dict[str, str] = {}
+        self.absent_knobs: set[str] = set()
         self.calls: list[str] = []
         self.fault: Fault | None = None
         self._due: list[tuple[int, Callable[[], None]]] = []
@@ -371,6 +374,8 @@ class FakeWorld:
     def start_guest(self, xml: str) -> None:
         """What libvirt does with a domain's XML."""
         guest = parse_guest(xml, self.now_ns)
+        for knob in self.absent_knobs:
+            guest.knobs.pop(knob, None)
         if guest.domain in self.guests:
             raise LabFailure(f"starting a domain: domain {guest.domain} is running already")
         guest.pid = self.new_pid()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.artifacts.disktools import DISK_TOOLS
+from lab.artifacts.packages import keep_listing
 from lab.artifacts.probe import Probe, ensure_probe
 from lab.artifacts.recipe import check_needs, read_recipe, recipe_inputs, write_tree
 from lab.artifacts.vagrantbox import VAGRANT_BOX
@@ -94,6 +95,7 @@ def _build(workshop: Workshop, kind: str, programs: dict[str, Path], directory: 
     workshop.progress.update(0.7, "file system")
     _make_erofs(workshop, tree, directory / "root.erofs", log)
     shutil.rmtree(tree)
+    keep_listing(work, directory)
     shutil.rmtree(work)
     shutil.copyfile(log, directory / "build.log")
 

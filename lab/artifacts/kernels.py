@@ -24,6 +24,7 @@ from lab.artifacts.config import (
     read_definitions,
     unstuck,
 )
+from lab.artifacts.given import keep_given
 from lab.artifacts.modules import has_modules, module_names, read_modules_archive
 from lab.artifacts.patches import Patch, apply_patches, patch_digest, read_patches
 from lab.artifacts.source import Source, open_source
@@ -197,6 +198,7 @@ class _Job:
         self._configure(work, log)
         self._compile(work, log)
         self._keep(work, directory, log)
+        keep_given(self.plan, directory)
         modules = self._keep_modules(work, directory, log)
         _write_about(directory, work, log, time.monotonic() - started, modules)
 

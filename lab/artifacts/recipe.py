@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lab.artifacts.debian import KEYRING, read_archive
+from lab.artifacts.packages import listing_hook, take_listing
 from lab.artifacts.tree import cut_tree
 from lab.artifacts.workshop import Workshop, tree_digests
 from lab.errors import InputError
@@ -102,7 +103,8 @@ def recipe_inputs(directory: Path) -> dict[str, Any]:
 
 
 def write_tree(workshop: Workshop, directory: Path, target: Path, work: Path, log: Path) -> None:
-    """Make the tree of the recipe in `directory` at `target`; `work` is an empty directory for scratch.
+    """Make the tree of the recipe in `directory` at `target`; `work` is an empty directory for scratch, and gets
+    the list of packages (lab.artifacts.packages).
 
     Raises CommandFailed where packages cannot be had, BuildFailed where a kept file does not exist.
     """
@@ -128,6 +130,7 @@ def _unpack_packages(workshop: Workshop, recipe: Recipe, tree: Path, work: Path,
         [
             *("mmdebstrap", "--variant=extract", "--format=tar", f"--keyring={KEYRING}"),
             *prefer,
+            listing_hook(),
             f"--include={','.join(recipe.packages)}",
             recipe.suites[0],
             packed,
@@ -146,3 +149,4 @@ def _unpack_packages(workshop: Workshop, recipe: Recipe, tree: Path, work: Path,
         timeout_s=_UNPACK_TIMEOUT_S,
     )
     packed.unlink()
+    take_listing(tree, work)

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.artifacts.packages import keep_listing
 from lab.artifacts.recipe import recipe_inputs, write_tree
 from lab.artifacts.workshop import Workshop
 from lab.errors import BuildFailed, CommandFailed
@@ -45,6 +46,7 @@ def _build(workshop: Workshop, directory: Path) -> None:
     work = directory / "work"
     work.mkdir()
     write_tree(workshop, workshop.images_dir / "toolbox", directory / "tree", work, log)
+    keep_listing(work, directory)
     shutil.rmtree(work)
     emulator = directory / "tree" / _EMULATOR
     try:

@@ -14,7 +14,7 @@ from lab.artifacts.cache import Cache
 from lab.artifacts.kernels import host_kernel_plan
 from lab.bundle.archive import list_members
 from lab.bundle.imageparts import ImageShelf, add_image, image_kinds_of
-from lab.bundle.kernelparts import Shelf, add_kernel
+from lab.bundle.kernelparts import add_kernel
 from lab.bundle.layout import lay_out_kernel
 from lab.bundle.manifest import (
     HOST,
@@ -31,15 +31,14 @@ from lab.bundle.readme import render_readme
 from lab.bundle.recordingparts import RecordingAdder
 from lab.bundle.redact import Redactor, Secrets
 from lab.bundle.resolved import resolve_topology
+from lab.bundle.shelf import Shelf
 from lab.bundle.stage import Stage
 from lab.errors import LabError, RecordingError
 from lab.plan.knobs import registry_of
 from lab.plan.labplan import KernelPlan, KnobSetting, LabPlan, plan_as_dict
-from lab.recording import Recording
+from lab.recording import DEFINITIONS, Recording
 from lab.strictyaml.yamltree import YamlSyntaxError, parse_document
 
-#: Where a recording keeps the files of definitions that its topology named (lab.run.definitions).
-DEFINITIONS = "definitions"
 _DEFINITION_KEYS = ("knob_files", "load_files")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.artifacts.cache import Cache, CacheEntry
+from lab.artifacts.packages import PACKAGES
 from lab.artifacts.recipe import recipe_inputs
 from lab.artifacts.workshop import file_digest
 from lab.bundle.manifest import ImagePart
@@ -18,8 +19,6 @@ from lab.plan.labplan import LabPlan
 TOOLBOX = "toolbox"
 _GUEST, _HOST = "guest", "host"
 _IMAGE = "root.erofs"
-#: Kept by the build of an image (lab.artifacts.recipe).
-PACKAGES = "packages.txt"
 
 
 @dataclass(frozen=True)

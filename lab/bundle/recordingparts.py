@@ -20,10 +20,12 @@ from lab.plan.labplan import LabPlan, parse_plan_json, render_plan_json
 
 _TRACES = r"traces/[^/]+/(?:cpu\d+\.raw|formats|about|threads|offsets)"
 _GUEST = (
-    rf"(?:boots/\d+/)?(?:probe\.stream|console\.log|domain\.xml)|loads/[^/]+/\d+\.(?:out|status)|{_TRACES}"
+    r"(?:boots/\d+/)?(?:probe\.stream|console\.log|domain\.xml)|lost/\d+/console\.log"
+    rf"|loads/[^/]+/\d+\.(?:out|status)|{_TRACES}"
 )
 _KNOWN = re.compile(
-    r"(?:lost/\d+/)?(?:recording\.json|plan\.json|topology\.yaml|events\.jsonl|kvmstats\.jsonl|findings\.jsonl?"
+    r"(?:lost/\d+/)?(?:recording\.json|plan\.json|topology\.yaml|events\.jsonl|kvmstats\.jsonl|decoded\.json"
+    r"|series/(?:[^/]+/)*[^/]+"
     rf"|host/(?:probe\.stream|outer\.stream|console\.log|{_TRACES})|guests/[^/]+/(?:{_GUEST}))"
 )
 #: Made anew from the rest, here or by whoever reads it.
@@ -33,7 +35,8 @@ _HOST_STREAM = re.compile(r"(?:lost/\d+/)?host/(?:probe|outer)\.stream")
 _HOST_TRACE = re.compile(r"(?:lost/\d+/)?host/traces/.*")
 #: Numbers, and what the lab's own guests say: nothing of the host is in them, and other files count their bytes.
 _AS_IT_IS = re.compile(
-    r".*/guests/.*/probe\.stream|.*guests/.*/traces/.*|.*kvmstats\.jsonl|.*\.raw|.*/formats"
+    r"(?:lost/\d+/)?(?:guests/.*/probe\.stream|guests/.*/traces/.*|kvmstats\.jsonl|host/.*\.raw|host/.*/formats)"
+    r"|(?:lost/\d+/)?series/.*(?<!\.json)"
 )
 
 

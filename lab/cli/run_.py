@@ -120,6 +120,7 @@ def _run(desk: Desk, topology: Path, record: Path | None, host: str | None) -> J
 
 def run_topology(desk: Desk, topology: Topology, where: str, directory: Path) -> None:
     """Carry a topology out on the host `where` (never auto) and leave a recording in `directory`."""
+    from lab.run.definitions import keep_definitions
     from lab.run.experiment import run_experiment
 
     @contextmanager
@@ -129,7 +130,10 @@ def run_topology(desk: Desk, topology: Topology, where: str, directory: Path) ->
             plan = desk.wiring.plan(topology, host.facts)
             yield host, plan, desk.surroundings(desk.wiring.launch(plan))
 
-    run_experiment(open_host, desk.narrator, topology.text, directory)
+    try:
+        run_experiment(open_host, desk.narrator, topology.text, directory)
+    finally:
+        keep_definitions(topology, directory)
     desk.terminal.end_step()
 
 

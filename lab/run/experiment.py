@@ -13,7 +13,7 @@ from typing import Any
 from lab import __version__
 from lab.errors import CommandFailed, LabError, Lost
 from lab.plan.labplan import LabPlan
-from lab.recording import RecordingWriter
+from lab.recording import KEPT_NAMES, RecordingWriter
 from lab.run.events import Journal
 from lab.run.lab import Lab, Surroundings, open_lab
 from lab.run.labknobs import host_knobs_restored
@@ -142,6 +142,7 @@ def describe(lab: Lab) -> Mapping[str, Any]:
         "lab_version": __version__,
         "python": platform.python_version(),
         "outside_kernel": platform.release(),
+        "artifacts": lab.made_of,
     }
 
 
@@ -161,5 +162,5 @@ def _put_aside(directory: Path, attempt: int) -> None:
     aside = directory / "lost" / str(attempt)
     aside.mkdir(parents=True)
     for path in directory.iterdir():
-        if path.name != "lost":
+        if path.name not in KEPT_NAMES:
             path.rename(aside / path.name)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol, TypeVar
 
@@ -61,6 +61,8 @@ class Lab:
     shells: GuestShells
     knobs: KnobDriver
     uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext
+    #: Which entries of the cache it is made of (Launch.keys).
+    made_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def files(self) -> Mapping[str, GuestFiles]:
@@ -201,7 +203,8 @@ def _make(
     knobs = open_knobs(
         around.records, around.state_dir, record, plan, machines_of(host, remote, shells.__getitem__)
     )
-    return Lab(plan, host, record, local, boot, watch, journal, shells, knobs, around.uninterrupted)
+    made_of = around.launch.keys
+    return Lab(plan, host, record, local, boot, watch, journal, shells, knobs, around.uninterrupted, made_of)
 
 
 def top_pid_files(remote_dir: str) -> tuple[str, str]:

@@ -134,6 +134,9 @@ class Host(Protocol):
     def start_agent(self, stream: str, interval_ms: int) -> AbstractContextManager[Agent]:
         """Start the probe on the host, sampling into the file `stream` there."""
 
+    def console(self) -> bytes:
+        """What the host's own console said so far; empty where the lab does not see it."""
+
     def guest_shell(self, address: str, key_file: Path, host_key: str) -> Shell:
         """A shell inside the guest at `address`; `host_key` is the public key it must present."""
 
@@ -145,13 +148,15 @@ class Host(Protocol):
 @dataclass(frozen=True)
 class Launch:
     """Local files that guests are made of: root image, kernels by name, the init program, by kernel the archive of
-    its modules, for those that have modules, and further root images by name, for nodes that have another."""
+    its modules, for those that have modules, and further root images by name, for nodes that have another. `keys`
+    say which entries of the cache they are: under `kernels` and `images`, by name."""
 
     root_image: Path
     kernels: Mapping[str, Path]
     init_binary: Path
     modules: Mapping[str, Path] = field(default_factory=dict)
     images: Mapping[str, Path] = field(default_factory=dict)
+    keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Narrator(Protocol):

@@ -106,6 +106,13 @@ def losing(count):
     return type("Loses", (LosesGuest,), {"losses": count})()
 
 
+def test_a_recording_says_which_entries_of_the_cache_it_was_made_with(tmp_path):
+    bench = Bench(tmp_path)
+    bench.run()
+    about = Recording(bench.recording).about
+    assert about["artifacts"] == {"kernels": {"plain": "0123"}, "images": {"guest": "4567"}}
+
+
 def test_a_guest_lost_in_a_phase_makes_another_run(tmp_path):
     bench = Bench(tmp_path, losing(1))
     bench.run()

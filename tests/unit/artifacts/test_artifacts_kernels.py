@@ -12,6 +12,7 @@ from fakes import FakeCommands, RecordedProgress
 
 from lab.adapters.commands import ProcessCommands
 from lab.artifacts.cache import Cache, entry_key
+from lab.artifacts.given import kept_fragment, kept_patch
 from lab.artifacts.kernels import (
     count_work,
     ensure_kernel,
@@ -120,8 +121,12 @@ def test_a_build_keeps_the_images_and_what_explains_them(
     assert kernel.bzimage is not None
     assert kernel.boot_image == kernel.vmlinux
     assert kernel.boot_image.read_bytes() == b"stripped"
-    kept = {path.name for path in kernel.bzimage.parent.iterdir()}
+    kept = {path.name for path in kernel.bzimage.parent.iterdir() if path.is_file()}
     assert kept == {"bzImage", "vmlinux", "config", "System.map", "build.log", "about.json", "inputs.json"}
+    (fragment,) = plan.fragments
+    copy = kept_fragment(kernel.bzimage.parent, 1, fragment)
+    assert copy is not None
+    assert copy.read_text() == Path(fragment).read_text()
     makes = kbuild.commands.count("make")
     assert ensure_kernel(workshop, plan) == kernel
     assert kbuild.commands.count("make") == makes
@@ -207,9 +212,13 @@ def test_a_failed_build_shows_errors_and_keeps_its_log(workshop: Workshop, kbuil
 def test_patches_are_applied_to_a_copy(workshop: Workshop, kbuild: Kbuild, plan: KernelPlan, tmp_path: Path):
     patch = tmp_path / "0001.patch"
     patch.write_text(PATCH)
-    ensure_kernel(workshop, dataclasses.replace(plan, patches=(str(patch),)))
+    kernel = ensure_kernel(workshop, dataclasses.replace(plan, patches=(str(patch),)))
     assert kbuild.commands.count("patch") == 1
     assert (tmp_path / "linux/Kconfig").read_text().startswith("config KNOWN\n")
+    patch.write_text("something else by now")
+    copy = kept_patch(workshop.cache.root / "kernel" / kernel.key, 1, str(patch))
+    assert copy is not None
+    assert copy.read_text() == PATCH
 
 
 def test_a_reject_stops_before_anything_is_compiled(workshop: Workshop, kbuild: Kbuild, plan, tmp_path: Path):
