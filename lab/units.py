@@ -95,3 +95,12 @@ def parse_percent(text: str) -> float:
 def format_seconds(duration_ns: int) -> str:
     """`duration_ns` in seconds with one decimal: ``20.0 s``."""
     return f"{duration_ns / 1e9:.1f} s"
+
+
+def format_duration(duration_ns: int) -> str:
+    """As files have it, in the largest unit that needs no decimals: ``2s``, ``250ms``, ``0s``."""
+    fitting = [
+        (size, unit) for unit, size in _DURATION_NS.items() if duration_ns % size == 0 and unit != "min"
+    ]
+    size, unit = max(fitting)
+    return f"{duration_ns // size}{unit}"

@@ -32,6 +32,19 @@ def complete_nodes_first(ctx: typer.Context, args: list[str], incomplete: str) -
     return [] if ctx.params.get("words") or args else complete_nodes(ctx, incomplete)
 
 
+def complete_keys(incomplete: str) -> list[str]:
+    """Keys of topologies, one more segment at a time."""
+    from lab.topology.explain import UnknownKeyError, explain_key
+    from lab.topology.schema import topology_schema
+
+    way, dot, begun = incomplete.rpartition(".")
+    try:
+        keys = explain_key(topology_schema(), way).keys
+    except UnknownKeyError:
+        return []
+    return [f"{way}{dot}{name}" for name, _ in keys if name.startswith(begun)]
+
+
 def _up() -> tuple[LabRecord, ...]:
     records = LabRecords(find_places(os.environ).state_dir).all()
     return tuple(one for one in records if one.state is LabState.UP and not one.is_orphan())

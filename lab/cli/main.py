@@ -21,11 +21,13 @@ from lab.cli import (
     doctor,
     down,
     exec_,
+    explain,
     export,
     gc,
     govern,
     host,
     image,
+    init,
     kernel,
     knob,
     knob_get,
@@ -93,6 +95,8 @@ app.command("doctor")(guarded(doctor.doctor))
 app.command("plan")(guarded(plan.plan))
 app.command("schema")(guarded(schema.schema))
 app.command("prepare")(guarded(prepare.prepare))
+app.command("init")(guarded(init.init))
+app.command("explain")(guarded(explain.explain))
 app.command("run")(guarded(run_.run))
 app.command("check")(guarded(check.check))
 app.command("compare")(guarded(compare.compare))

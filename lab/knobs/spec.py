@@ -53,7 +53,7 @@ class _Spec(BaseModel):
 class PlaceSpec(_Spec):
     """A place where kernels keep a knob, and how values are written there."""
 
-    kind: BackendKind
+    kind: BackendKind = Field(description="what kind of place it is")
     path: str = Field("", description="what kind of path, depends on kind: a file's, a sysctl's name, ...")
     reload: bool = Field(
         False, description="module_parameter: fixed while the module is loaded, so it is loaded anew"

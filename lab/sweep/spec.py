@@ -22,8 +22,8 @@ Value = int | float | str
 class SweepSpec(Spec):
     """A topology whose text has ``{{ parameter }}`` in it, and the values that each parameter takes."""
 
-    name: Name
-    description: str = ""
+    name: Name = Field(description="what its index and tables are called by")
+    description: str = Field("", description="what the sweep is for, in prose")
     topology: str | None = Field(None, description="path of the topology, relative to this file")
     template: str | None = Field(None, description="the topology itself")
     parameters: dict[ParameterName, tuple[Value, ...]] = Field(

@@ -35,7 +35,7 @@ class ArmKernelSpec(Spec):
 class ArmSpec(Spec):
     """One of the things to compare: all phases of the topology with these changes made before the first."""
 
-    name: Name
+    name: Name = Field(description="what expectations and tables call it")
     set: tuple[KnobSetSpec, ...] = Field((), description="knobs set in this arm")
     fold: tuple[FoldSpec, ...] = Field((), description="vCPUs folded in this arm, after `set`")
     kernel: str | tuple[ArmKernelSpec, ...] | None = Field(

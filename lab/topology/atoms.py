@@ -23,6 +23,13 @@ NAME_RULE = (
     "for example guest"
 )
 
+#: By these patterns programs that read the JSON schema know a quantity (lab.topology.explain).
+CPULIST_PATTERN = r"^\s*(\d+(-\d+)?)(\s*,\s*\d+(-\d+)?)*\s*$"
+ANY_CPULIST_PATTERN = r"^\s*((\d+(-\d+)?)(\s*,\s*\d+(-\d+)?)*\s*)?$"
+DURATION_PATTERN = r"^\s*\d+(\.\d+)?\s*(ns|us|ms|s|min)\s*$"
+SIZE_PATTERN = r"^\s*\d+(\.\d+)?\s*(MiB|M|GiB|G)\s*$"
+PERCENT_PATTERN = r"^\s*\d+(\.\d+)?\s*%\s*$"
+
 
 def _cpulist(value: Any) -> Any:
     if isinstance(value, tuple):  # already parsed; YAML has no tuples
@@ -55,7 +62,7 @@ def _text_schema(pattern: str, example: str) -> WithJsonSchema:
 _CPULIST_SCHEMA = WithJsonSchema(
     {
         "anyOf": [
-            {"type": "string", "pattern": r"^\s*(\d+(-\d+)?)(\s*,\s*\d+(-\d+)?)*\s*$", "examples": ["0-2,5"]},
+            {"type": "string", "pattern": CPULIST_PATTERN, "examples": ["0-2,5"]},
             {"type": "integer", "minimum": 0, "maximum": MAX_CPU},
         ]
     }
@@ -72,7 +79,7 @@ AnyCpulist = Annotated[
             "anyOf": [
                 {
                     "type": "string",
-                    "pattern": r"^\s*((\d+(-\d+)?)(\s*,\s*\d+(-\d+)?)*\s*)?$",
+                    "pattern": ANY_CPULIST_PATTERN,
                     "examples": ["1"],
                 },
                 {"type": "integer", "minimum": 0, "maximum": MAX_CPU},
@@ -80,13 +87,15 @@ AnyCpulist = Annotated[
         }
     ),
 ]
-DurationNs = Annotated[
-    int, _parsed(parse_duration_ns, "20s"), _text_schema(r"^\s*\d+(\.\d+)?\s*(ns|us|ms|s|min)\s*$", "20s")
-]
-SizeMib = Annotated[
-    int, _parsed(parse_size_mib, "256MiB"), _text_schema(r"^\s*\d+(\.\d+)?\s*(MiB|M|GiB|G)\s*$", "256MiB")
-]
-Percent = Annotated[float, _parsed(parse_percent, "50%"), _text_schema(r"^\s*\d+(\.\d+)?\s*%\s*$", "50%")]
+DurationNs = Annotated[int, _parsed(parse_duration_ns, "20s"), _text_schema(DURATION_PATTERN, "20s")]
+SizeMib = Annotated[int, _parsed(parse_size_mib, "256MiB"), _text_schema(SIZE_PATTERN, "256MiB")]
+Percent = Annotated[float, _parsed(parse_percent, "50%"), _text_schema(PERCENT_PATTERN, "50%")]
+
+#: What expectations are about.
+NodeGlob = Annotated[str, Field(description="node name or glob", examples=["guest*"])]
+OfVcpus = Annotated[Cpulist | None, Field(description="these vCPUs of each node; default: all")]
+PhaseName = Annotated[str, Field(description="name of a phase", examples=["contended"])]
+LoadName = Annotated[str, Field(description="name of a load", examples=["busy"])]
 
 
 class Spec(BaseModel):

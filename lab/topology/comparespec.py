@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from lab.topology.atoms import Spec, exactly_one
+from lab.topology.atoms import PhaseName, Spec, exactly_one
 
 CompareVerdict = Literal["improved", "regressed", "changed", "same"]
 
@@ -18,7 +18,7 @@ class CompareExpectation(Spec):
     A comparison that is inconclusive leaves it undecided.
     """
 
-    phase: str
+    phase: PhaseName
     arm: str = Field(description="the arm that is compared with the baseline")
     load: str | None = Field(None, description="by what this load is about: its work, or its first metric")
     metric: str | None = Field(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from lab.topology.armspec import InArm
-from lab.topology.atoms import Cpulist, DurationNs, Name, Percent, Spec, exactly_one
+from lab.topology.atoms import Cpulist, DurationNs, Name, NodeGlob, Percent, Spec, exactly_one
 
 #: Fields of what can be changed on guests, and all that one change may be of.
 GUEST_FIELDS = ("weight", "quota", "pinning")
@@ -19,7 +19,7 @@ MAX_REALTIME_DUTY_PCT = 90
 class HogSpec(Spec):
     """Busy threads on the host, one on each of `pcpus`, pinned there. Started and stopped as loads are."""
 
-    name: Name
+    name: Name = Field(description="what phases and schedules call it")
     pcpus: Cpulist = Field(description="pCPUs of the host; one thread on each")
     duty: Percent = Field(
         100.0,
@@ -102,12 +102,14 @@ class VariedSpec(Spec):
         None, description="loads and hogs that run in the first state and do not run in the second"
     )
     hog: str | None = Field(None, description="name of a hog, for duty")
-    duty: tuple[Percent, Percent] | None = None
+    duty: tuple[Percent, Percent] | None = Field(None, description="of the hog, in both states")
     nodes: str = Field("*", description="node name or glob; for weight, quota and pinning")
     vcpus: Cpulist | None = Field(None, description="for quota and pinning: of these vCPUs; default: of all")
-    weight: tuple[int, int] | None = None
-    quota: tuple[Percent, Percent] | None = None
-    pinning: tuple[Cpulist, Cpulist] | None = None
+    weight: tuple[int, int] | None = Field(None, description="CPU weight of the guests, in both states")
+    quota: tuple[Percent, Percent] | None = Field(None, description="of a pCPU for each vCPU, in both states")
+    pinning: tuple[Cpulist, Cpulist] | None = Field(
+        None, description="pCPUs that each of the vCPUs may run on, in both states"
+    )
 
     def varied(self) -> str:
         """Which field it varies."""
@@ -129,7 +131,7 @@ class VariedSpec(Spec):
 class SquareSpec(VariedSpec):
     """A square wave: the first state for `on` of each period, then the second."""
 
-    period: DurationNs
+    period: DurationNs = Field(description="of both states together")
     on: Percent = Field(50.0, validate_default=False, description="share of a period in the first state")
 
     @model_validator(mode="after")
@@ -154,7 +156,7 @@ class RampSpec(VariedSpec):
 class RandomSpec(VariedSpec):
     """A new state every so often, drawn by `seed`: any value between the two, or one of both."""
 
-    every: DurationNs
+    every: DurationNs = Field(description="how often a new state is drawn")
     seed: int = Field(1, ge=0, description="the same seed gives the same states")
 
 
@@ -190,7 +192,7 @@ class ScheduleSpec(ContentionSpec):
 class PredictionExpectation(InArm):
     """Seen steal of every busy vCPU in the phase is at most `max` away from what was predicted, on both sides."""
 
-    nodes: str = "*"
+    nodes: NodeGlob = "*"
     phase: str | None = Field(None, description="default: every phase for which there is a prediction")
     max: Percent = Field(description="of elapsed time")
 

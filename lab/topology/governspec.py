@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from lab.topology.armspec import InArm
-from lab.topology.atoms import DurationNs, FoldMechanism, Percent, Spec
+from lab.topology.atoms import DurationNs, FoldMechanism, NodeGlob, Percent, PhaseName, Spec
 
 #: Thresholds of the kernel's own governor (steal.high, steal.low) where nothing is said.
 DEFAULT_HIGH_PCT, DEFAULT_LOW_PCT = 4.0, 1.5
@@ -59,12 +59,20 @@ class GovernSpec(Spec):
 class GovernorExpectation(InArm):
     """Steps of whatever governs each matching node, own or the kernel's, from the phase's changes to its end."""
 
-    nodes: str = "*"
-    phase: str
-    min_steps_down: int | None = Field(None, ge=0)
-    max_steps_down: int | None = Field(None, ge=0)
-    min_steps_up: int | None = Field(None, ge=0)
-    max_steps_up: int | None = Field(None, ge=0)
+    nodes: NodeGlob = "*"
+    phase: PhaseName
+    min_steps_down: int | None = Field(
+        None, ge=0, description="least number of steps in which a core is given up"
+    )
+    max_steps_down: int | None = Field(
+        None, ge=0, description="greatest number of steps in which a core is given up"
+    )
+    min_steps_up: int | None = Field(
+        None, ge=0, description="least number of steps in which a core is taken back"
+    )
+    max_steps_up: int | None = Field(
+        None, ge=0, description="greatest number of steps in which a core is taken back"
+    )
     settles_within: DurationNs | None = Field(
         None, description="no step later than this after the phase's changes"
     )
@@ -83,7 +91,7 @@ class GovernorExpectation(InArm):
 class DecisionsExpectation(InArm):
     """Every decision of a governor by steal was on the right side of its thresholds, by the recorded steal."""
 
-    nodes: str = "*"
+    nodes: NodeGlob = "*"
     phase: str | None = Field(None, description="default: every phase in which there is a governor")
     tolerance: Percent = Field(
         3.0, validate_default=False, description="how far the recorded ratio may lie on the wrong side"

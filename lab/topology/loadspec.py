@@ -13,7 +13,7 @@ from lab.topology.atoms import Cpulist, Name, Spec
 class LoadSpec(Spec):
     """Work to run inside guests: spin, busy tasks that count what they do, or another kind of the catalogue."""
 
-    name: Name
+    name: Name = Field(description="what phases and expectations call it")
     kind: str = Field(SPIN, description="an entry of the catalogue (`lab load list`), or of load_definitions")
     nodes: str = Field("*", description="node name or glob")
     tasks: int = Field(1, ge=1, le=1024, description="spin: busy tasks per guest")

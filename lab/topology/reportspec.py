@@ -10,6 +10,7 @@ from pydantic import Field
 from lab.loads.model import Catalogue
 from lab.strictyaml.findings import Finding, Loc, unknown
 from lab.topology.armspec import InArm
+from lab.topology.atoms import LoadName, PhaseName
 from lab.topology.loadspec import LoadSpec
 
 
@@ -19,12 +20,12 @@ class ReportedExpectation(InArm):
     Without bounds it has to be reported, by runs that nobody doubts.
     """
 
-    load: str
+    load: LoadName
     metric: str = Field(description="one of those that its kind reports (`lab load explain KIND`)")
-    phase: str
+    phase: PhaseName
     baseline: str | None = Field(None, description="another phase: the bounds are of the ratio")
     min: float | None = Field(None, description="in the metric's unit, or a ratio")
-    max: float | None = None
+    max: float | None = Field(None, description="in the metric's unit, or a ratio")
 
 
 def check_metric(

@@ -23,8 +23,12 @@ from lab.topology.atoms import NAME_RULE as NAME_RULE
 from lab.topology.atoms import (
     Cpulist,
     DurationNs,
+    LoadName,
     Name,
+    NodeGlob,
+    OfVcpus,
     Percent,
+    PhaseName,
     PinningPolicy,
     SizeMib,
     Spec,
@@ -127,16 +131,16 @@ class KernelSpec(Spec):
 class CpuTopologySpec(Spec):
     """Virtual CPU topology; sockets x cores x threads must be the number of vCPUs."""
 
-    sockets: int = Field(1, ge=1)
-    cores: int = Field(1, ge=1)
-    threads: int = Field(1, ge=1)
+    sockets: int = Field(1, ge=1, description="sockets of the guest")
+    cores: int = Field(1, ge=1, description="cores of a socket")
+    threads: int = Field(1, ge=1, description="hardware threads of a core")
 
 
 class NumaCellSpec(Spec):
     """One virtual NUMA node of a guest."""
 
-    vcpus: Cpulist
-    memory: SizeMib
+    vcpus: Cpulist = Field(description="its vCPUs; those of all cells are the guest's")
+    memory: SizeMib = Field(description="its memory; that of all cells is the guest's")
 
 
 class NodeFields(Spec):
@@ -147,10 +151,10 @@ class NodeFields(Spec):
     kernel: str | None = Field(None, description="name out of `kernels`; default: the only one")
     pinning: PinningPolicy | tuple[Cpulist, ...] | None = Field(
         None,
-        description="spread: vCPU i of every guest on pCPU i (modulo); shift: vCPU i of the k-th guest so pinned "
-        "on pCPU i + k; stack: all vCPUs of a guest on one pCPU, guests in turn; smt-stack: all vCPUs of a guest "
-        "on the siblings of one core, guests in turn; numa-split: the vCPUs of each of the guest's NUMA cells on "
-        "a NUMA node of the host of their own; or one cpulist per vCPU",
+        description="how vCPUs are pinned; spread: vCPU i of every guest on pCPU i (modulo); shift: vCPU i of the "
+        "k-th guest so pinned on pCPU i + k; stack: all vCPUs of a guest on one pCPU, guests in turn; smt-stack: "
+        "all vCPUs of a guest on the siblings of one core, guests in turn; numa-split: the vCPUs of each of the "
+        "guest's NUMA cells on a NUMA node of the host of their own; or one cpulist per vCPU",
     )
     topology: CpuTopologySpec | None = None
     numa: tuple[NumaCellSpec, ...] | None = None
@@ -163,8 +167,10 @@ class NodeFields(Spec):
 class NodeSpec(NodeFields):
     """A guest, or `count` equal guests named NAME1, NAME2, ..."""
 
-    name: Name
-    count: int | None = Field(None, ge=1, le=10_000)
+    name: Name = Field(description="the node's name, and its guest's host name")
+    count: int | None = Field(
+        None, ge=1, le=10_000, description="so many equal guests; their names get a number behind"
+    )
 
 
 class DefaultsSpec(Spec):
@@ -176,10 +182,12 @@ class DefaultsSpec(Spec):
 class PhaseSpec(Spec):
     """A stretch of time: changes at its start, then `settle`, then a measured window of `duration`."""
 
-    name: Name
+    name: Name = Field(description="what expectations and tables call it")
     duration: DurationNs = Field(description="length of the measured window")
     settle: DurationNs = Field(
-        2_000_000_000, validate_default=False, description="left out before the window"
+        2_000_000_000,
+        validate_default=False,
+        description="time after the changes that is left out before the window",
     )
     set: tuple[KnobSetSpec, ...] = Field((), description="knobs changed at the start of the phase")
     fold: tuple[FoldSpec, ...] = Field((), description="vCPUs folded at the start of the phase, after `set`")
@@ -209,62 +217,62 @@ class PhaseSpec(Spec):
 class StealExpectation(InArm):
     """Steal of every matching vCPU in the phase, in per cent of elapsed time, seen from both sides."""
 
-    nodes: str = "*"
-    vcpus: Cpulist | None = None
-    phase: str
-    min: Percent | None = None
-    max: Percent | None = None
+    nodes: NodeGlob = "*"
+    vcpus: OfVcpus = None
+    phase: PhaseName
+    min: Percent | None = Field(None, description="least steal, of elapsed time")
+    max: Percent | None = Field(None, description="most steal, of elapsed time")
 
 
 class AgreementExpectation(InArm):
     """Guest steal and host run delay of each vCPU differ by at most `max` per cent of the window."""
 
-    nodes: str = "*"
+    nodes: NodeGlob = "*"
     phase: str | None = Field(None, description="default: every phase")
-    max: Percent
+    max: Percent = Field(description="of the window")
 
 
 class ThroughputExpectation(InArm):
     """Work per second of a load, summed over guests, in `phase` over that in `baseline`."""
 
-    load: str
-    phase: str
-    baseline: str
+    load: LoadName
+    phase: PhaseName
+    baseline: str = Field(description="the phase that it is compared with")
     min: float | None = Field(None, ge=0, description="ratio: 0.95 for at most 5 % less")
-    max: float | None = Field(None, ge=0)
+    max: float | None = Field(None, ge=0, description="ratio: 1.05 for at most 5 % more")
 
 
 class AffinityExpectation(InArm):
     """The affinity of a load's tasks is the same from its start to the end, or as it was at first in a phase."""
 
-    load: str
+    load: LoadName
     phase: str | None = Field(None, description="default: from start to end")
 
 
 class PhaseAffinityExpectation(InArm):
     """The affinity of every task of a load in a phase is the one it was first seen with, or is another."""
 
-    load: str
-    phase: str
+    load: LoadName
+    phase: PhaseName
     unchanged: bool = Field(True, description="false: every task has another affinity than at first")
 
 
 class FoldEffectExpectation(InArm):
     """Folded vCPUs are quiet on the host, for good, at most `max` after the fold was written."""
 
-    nodes: str = "*"
+    nodes: NodeGlob = "*"
     phase: str = Field(description="the phase at whose start they are folded")
-    max: DurationNs
+    max: DurationNs = Field(description="from the write to the vCPUs' being quiet")
 
 
 class HostShareExpectation(InArm):
     """Run time of each matching node on the host in the phase, over that of node `of`."""
 
-    nodes: str = "*"
-    phase: str
+    nodes: NodeGlob = "*"
+    phase: PhaseName
     of: str = Field(description="the node whose run time is 1.0")
-    min: float | None = Field(None, ge=0)
-    max: float | None = Field(None, ge=0)
+    min: float | None = Field(None, ge=0, description="ratio of run times")
+    max: float | None = Field(None, ge=0, description="ratio of run times")
 
 
 class PreemptionExpectation(InArm):
@@ -274,12 +282,14 @@ class PreemptionExpectation(InArm):
     `kvm_preemption_other` are KVM's own statistics.
     """
 
-    counter: Literal["involuntary_switches", "slices", "kvm_preemption_reported", "kvm_preemption_other"]
-    nodes: str = "*"
-    vcpus: Cpulist | None = None
-    phase: str
-    min_per_s: float | None = Field(None, ge=0)
-    max_per_s: float | None = Field(None, ge=0)
+    counter: Literal["involuntary_switches", "slices", "kvm_preemption_reported", "kvm_preemption_other"] = (
+        Field(description="what is counted")
+    )
+    nodes: NodeGlob = "*"
+    vcpus: OfVcpus = None
+    phase: PhaseName
+    min_per_s: float | None = Field(None, ge=0, description="least number a second, of each vCPU")
+    max_per_s: float | None = Field(None, ge=0, description="greatest number a second, of each vCPU")
 
 
 #: The kinds of expectation, by the key that introduces each.
@@ -334,7 +344,9 @@ class ExpectationSpec(Spec):
 class MeasureSpec(Spec):
     """How the probes sample and how much the two sides may disagree before a window is UNDECIDED."""
 
-    interval: DurationNs = Field(100_000_000, validate_default=False, description="10ms to 10s")
+    interval: DurationNs = Field(
+        100_000_000, validate_default=False, description="how often probes sample, 10ms to 10s"
+    )
     disagreement: Percent = Field(
         2.0,
         validate_default=False,
@@ -357,12 +369,12 @@ class TopologySpec(Spec):
     """A whole topology file."""
 
     version: Literal[1] = Field(description="version of this format")
-    name: Name
-    description: str = ""
+    name: Name = Field(description="name of the lab; recordings and reports are called by it")
+    description: str = Field("", description="what the topology is for, in prose")
     host: HostSpec = Field(default_factory=HostSpec)
     kernels: dict[Name, KernelSpec] = Field(description="kernels by name")
     defaults: DefaultsSpec = Field(default_factory=DefaultsSpec)
-    nodes: tuple[NodeSpec, ...] = Field(min_length=1)
+    nodes: tuple[NodeSpec, ...] = Field(min_length=1, description="the guests")
     knob_files: tuple[str, ...] = Field(
         (), description="files of knob definitions, or directories of them, relative to this file"
     )
@@ -376,9 +388,9 @@ class TopologySpec(Spec):
     load_definitions: dict[KindName, LoadKindSpec] = Field(
         default_factory=dict, description="kinds of loads of one's own, by name"
     )
-    load: tuple[LoadSpec, ...] = ()
+    load: tuple[LoadSpec, ...] = Field((), description="work that runs inside guests")
     hogs: tuple[HogSpec, ...] = Field((), description="busy threads on the host, beside the guests")
-    phases: tuple[PhaseSpec, ...] = ()
+    phases: tuple[PhaseSpec, ...] = Field((), description="what is measured, one after the other")
     trace: Trace | None = Field(None, description=TRACE_DESCRIPTION)
     arms: tuple[ArmSpec, ...] = Field(
         (),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from lab.topology.armspec import InArm
-from lab.topology.atoms import Cpulist, DurationNs, Percent
+from lab.topology.atoms import DurationNs, NodeGlob, OfVcpus, Percent, PhaseName
 from lab.units import parse_duration_ns, parse_percent
 
 #: What a bound is, by what kind of figure it is of.
@@ -61,14 +61,16 @@ class PreemptedExpectation(InArm):
     `rate` is per second, p50, p90, p99 and `max` are of the lengths of its preemptions, `share` is of the window.
     """
 
-    nodes: str = "*"
-    vcpus: Cpulist | None = None
-    phase: str
-    statistic: Literal["rate", "p50", "p90", "p99", "max", "share"]
+    nodes: NodeGlob = "*"
+    vcpus: OfVcpus = None
+    phase: PhaseName
+    statistic: Literal["rate", "p50", "p90", "p99", "max", "share"] = Field(
+        description="rate: per second; p50 .. max: of their lengths; share: of the window"
+    )
     min: StatisticBound | None = Field(
         None, description="per second for rate (100), a duration for lengths (5ms), per cent for share (10%)"
     )
-    max: StatisticBound | None = Field(None, description="likewise")
+    max: StatisticBound | None = Field(None, description="greatest value, in the same unit")
 
     @field_validator("min", "max", mode="before")
     @classmethod
@@ -80,12 +82,12 @@ class PreemptedExpectation(InArm):
 class WakeupLatencyExpectation(InArm):
     """How long every matching vCPU waited for a pCPU after it was woken in the phase."""
 
-    nodes: str = "*"
-    vcpus: Cpulist | None = None
-    phase: str
-    statistic: Literal["p50", "p90", "p99", "max"]
-    min: DurationNs | None = None
-    max: DurationNs | None = None
+    nodes: NodeGlob = "*"
+    vcpus: OfVcpus = None
+    phase: PhaseName
+    statistic: Literal["p50", "p90", "p99", "max"] = Field(description="of the waits' lengths")
+    min: DurationNs | None = Field(None, description="least wait")
+    max: DurationNs | None = Field(None, description="longest wait")
 
 
 class PreemptedWhileExpectation(InArm):
@@ -96,11 +98,11 @@ class PreemptedWhileExpectation(InArm):
     were off; `avoided`: a vCPU that was to be avoided then.
     """
 
-    nodes: str = "*"
-    phase: str
-    state: Literal["lock", "no_preempt", "irqs_off", "avoided"]
-    min: Percent | None = None
-    max: Percent | None = None
+    nodes: NodeGlob = "*"
+    phase: PhaseName
+    state: Literal["lock", "no_preempt", "irqs_off", "avoided"] = Field(description="what was hit")
+    min: Percent | None = Field(None, description="least share of the preemptions that could be told")
+    max: Percent | None = Field(None, description="greatest share of them")
     min_per_s: float | None = Field(None, ge=0, description="in place of min")
     max_per_s: float | None = Field(None, ge=0, description="in place of max")
 
@@ -116,9 +118,9 @@ class PreemptedWhileExpectation(InArm):
 class PreemptedByExpectation(InArm):
     """How often every matching vCPU was preempted by one taker in the phase, per second."""
 
-    nodes: str = "*"
-    vcpus: Cpulist | None = None
-    phase: str
+    nodes: NodeGlob = "*"
+    vcpus: OfVcpus = None
+    phase: PhaseName
     taker: str = Field(
         min_length=1,
         description="how its name begins: 'guest2' or 'guest2 vcpu 1', 'guest2 emulator', 'hog noisy', 'kernel', "
@@ -132,24 +134,24 @@ class DirectedYieldExpectation(InArm):
     """Directed yields of each matching node in the phase that succeeded, in per cent of those attempted, by KVM's
     own statistics."""
 
-    nodes: str = "*"
-    phase: str
-    min: Percent | None = None
-    max: Percent | None = None
+    nodes: NodeGlob = "*"
+    phase: PhaseName
+    min: Percent | None = Field(None, description="least share of those attempted")
+    max: Percent | None = Field(None, description="greatest share of those attempted")
 
 
 class FairnessExpectation(InArm):
     """Jain's index of the host's run time over the busy vCPUs of all matching nodes: 1 where all got the same."""
 
-    nodes: str = "*"
-    phase: str
-    min: float = Field(ge=0, le=1)
+    nodes: NodeGlob = "*"
+    phase: PhaseName
+    min: float = Field(ge=0, le=1, description="least index, 0 to 1")
 
 
 class PhysicsExpectation(InArm):
     """No guest does anything while its vCPU does not run on the host, by more than the clocks' error."""
 
-    phase: str
+    phase: PhaseName
 
 
 #: The kinds of this module, by the key that introduces each, and the words of `trace:` that each needs.
