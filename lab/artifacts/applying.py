@@ -59,13 +59,14 @@ def choose_commit(
         return None, ()
     short, chosen, notes = commit[:12], None, dict[str, None]()
     for source in sources:
+        name = source.value if source.kind == "debian" else Path(source.value).name
         if source.kind != "tree":
-            why = f"not honoured: {source.kind} {source.value} has no commits; the series is tried on it as it is"
+            why = f"not honoured: {source.kind} {name} has no commits; the series is tried on it as it is"
         elif source.ref is not None:
-            why = f"not honoured: {source.ref} of {source.value} was asked for"
+            why = f"not honoured: {source.ref} of {name} was asked for"
         elif has_commit(workshop, source, commit):
             chosen, why = commit, "honoured: both kernels are built from it"
         else:
-            why = f"not honoured: {source.value} has no such commit; the series is tried on it as it is"
+            why = f"not honoured: {name} has no such commit; the series is tried on it as it is"
         notes[f"base-commit {short} {why}"] = None
     return chosen, tuple(notes)
