@@ -48,6 +48,7 @@ from lab.cli import (
     status,
     sweep,
     timeline,
+    try_,
     up,
 )
 from lab.cli.bisectcodes import end_for_bisect, is_for_bisect
@@ -106,6 +107,7 @@ app.command("report")(guarded(report.report))
 app.command("export")(guarded(export.export))
 app.command("bundle")(guarded(bundle.bundle))
 app.command("sweep")(guarded(sweep.sweep))
+app.command("try")(guarded(try_.try_))
 app.command("bisect")(guarded(bisect.bisect))
 app.command("up")(guarded(up.up))
 app.command("status")(guarded(status.status))
