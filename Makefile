@@ -26,10 +26,10 @@ test: setup
 	@.ci/test $(ARGS)
 
 test-long: setup
-	@.ci/test --verbose --durations=0 --durations-min=1 --junit-xml=logs/junit-long.xml -m long $(ARGS) tests/e2e
+	@.ci/test long $(ARGS)
 
 test-arms: setup
-	@.ci/test --verbose --durations=0 --durations-min=1 --junit-xml=logs/junit-arms.xml -m arms $(ARGS) tests/e2e
+	@.ci/test arms $(ARGS)
 
 check:
 	@.ci/setup packages venv
