@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.adapters.commands import ProcessCommands
-from lab.adapters.hosts import LibvirtHost, Programs, open_local_host, open_ssh_host
+from lab.adapters.hosts import LibvirtHost, Programs, open_local_host, open_ssh_host, staged_path
 from lab.adapters.hostvm import HostVm, HostVmParts
 from lab.adapters.keys import make_key_pair
 from lab.adapters.kvmprobe import KvmVerdict, ProbeGuest, probe_kvm, refused_at_once
@@ -118,6 +118,16 @@ class Wiring:
     def _programs(self) -> Programs:
         built = ensure_probe(self.workshop)
         return Programs(built.pvprobe, built.pvknob, built.pvspin, built.pvtrace)
+
+    def probe_file(self) -> Path:
+        """The probe, on this machine."""
+        return ensure_probe(self.workshop).pvprobe
+
+    def staged_probe(self, record: LabRecord) -> str:
+        """The probe on the host of a record, without asking that: a lab has put it there, unless it was made by
+        another version."""
+        probe = self.probe_file()
+        return str(probe) if record.where == "local" else staged_path(_REMOTE_STORE, probe)
 
     def _start_host_vm(self, programs: Programs) -> NestedHost:
         parts = self.host_vm_parts()

@@ -37,6 +37,14 @@ class Programs:
     trace: Path
 
 
+def staged_path(store_dir: str, source: Path) -> str:
+    """The path on a host reached by ssh under which the bytes of `source` are kept there, once they are."""
+    with source.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:24]
+    # In a directory of its own: a program goes by its file's name in tables of threads and in traces.
+    return f"{store_dir}/store/{digest}/{source.name}"
+
+
 class LibvirtHost:
     """A host made of a shell, its libvirt, and a way to start the probe on it."""
 
@@ -70,10 +78,7 @@ class LibvirtHost:
         return self._staged[source]
 
     def _stage(self, source: Path) -> str:
-        with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:24]
-        # In a directory of its own: a program goes by its file's name in tables of threads and in traces.
-        target = f"{self.facts.store_dir}/store/{digest}/{source.name}"
+        target = staged_path(self.facts.store_dir, source)
         known = self.shell.run(f"test -e {shlex.quote(target)}", timeout_s=_STAGE_TIMEOUT_S, check=False)
         if known.status != 0:
             self._copy(source, target)

@@ -48,6 +48,7 @@ from lab.cli import (
     status,
     sweep,
     timeline,
+    top,
     try_,
     up,
 )
@@ -111,6 +112,7 @@ app.command("try")(guarded(try_.try_))
 app.command("bisect")(guarded(bisect.bisect))
 app.command("up")(guarded(up.up))
 app.command("status")(guarded(status.status))
+app.command("top")(guarded(top.top))
 app.command("ssh", context_settings=_FOREIGN_WORDS)(guarded(ssh.ssh))
 app.command("exec", context_settings=_FOREIGN_WORDS)(guarded(exec_.exec_))
 app.command("console")(guarded(console.console))
