@@ -96,6 +96,7 @@ def test_keys_that_take_a_boolean_are_few() -> None:
         "debug_info",
         "default",
         "inverted",
+        "lacks_knobs",
         "optional",
         "parameters",
         "read_only",
