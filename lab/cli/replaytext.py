@@ -39,8 +39,8 @@ def render_fitting(fitting: Fitting, where: str) -> str:
     """What the scenario needs and what the host has, a line each, and what is another here."""
     columns = [
         Column("", fit([one.what for one in fitting.checks], 4, 14), text=True),
-        Column("needed", fit([one.needed for one in fitting.checks], 6, 30), text=True),
-        Column("here", 26, text=True),
+        Column("needed", 1 + fit([one.needed for one in fitting.checks], 6, 32), text=True),
+        Column("here", 24, text=True),
     ]
     lines = [f"Needs, against host {where}"]
     lines += Table(columns, [(one.what, one.needed, one.here) for one in fitting.checks]).lines()
@@ -56,13 +56,19 @@ def render_work(scenario: Scenario, builds: Sequence[Build]) -> str:
     for name, told in scenario.told.items():
         lines += wrap(f"{name}: {told}", 2, 4)
     missing = [one for one in builds if not one.is_built]
-    ready = ", ".join(one.artifact.name for one in builds if one.is_built)
-    lines += [f"To be built: {'nothing' if not missing else ''}".rstrip()]
+    ready = ", ".join(_name(one) for one in builds if one.is_built)
+    lines.append("To be built" if missing else "To be built: nothing")
     for one in missing:
-        lines += wrap(f"{one.artifact.kind} {one.artifact.name}: {one.artifact.detail}", 2, 4)
+        lines += wrap(f"{_name(one)}: {one.artifact.detail}", 2, 4)
     if ready:
         lines += wrap(f"built already: {ready}", 2, 4)
     return "\n".join(lines) + "\n"
+
+
+def _name(build: Build) -> str:
+    """Of some kinds there is one only, which is called by its kind."""
+    kind, name = build.artifact.kind, build.artifact.name
+    return name if name == kind else f"{kind} {name}"
 
 
 def render_effects(effects: Iterable[str], where: str) -> str:

@@ -130,10 +130,10 @@ def render_besides(figures: Sequence[Figure], runs: int) -> str:
 def figures_table(figures: Sequence[Figure], scatter: bool) -> Table:
     """One phase; `scatter` with where one more run would lie."""
     columns = [
-        Column("", fit([_name(one) for one in figures], 8, 30 if scatter else 38), text=True),
+        Column("", fit([_name(one) for one in figures], 8, 29 if scatter else 38), text=True),
         Column("reporter", 9),
         Column("here", 9),
-        Column("change", 8),
+        Column("change", 9),
     ]
     if not scatter:
         return Table(columns, [_cells(one) for one in figures])

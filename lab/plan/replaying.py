@@ -123,8 +123,9 @@ def _check_pcpus(recorded: LabPlan, here: HostFacts, found: Remapping | Refused,
 
 
 def render_remapping(remapping: Remapping) -> str:
-    """``remapped 2 -> 0, 3 -> 4``."""
-    return "remapped " + ", ".join(f"{there} -> {here}" for there, here in remapping.pcpus.items())
+    """``remapped 2 -> 0, 3 -> 4``; those that keep their numbers are left out."""
+    moved = ((there, here) for there, here in remapping.pcpus.items() if there != here)
+    return "remapped " + ", ".join(f"{there} -> {here}" for there, here in moved)
 
 
 def _check_layout(what: str, why: str, needed: bool, groups: tuple[tuple[int, ...], ...]) -> Check:
@@ -151,9 +152,7 @@ def _check_arch(recorded: LabPlan, here: HostFacts) -> Check:
 
 def _check_accelerator(recorded: LabPlan, here: HostFacts, no_kvm: str) -> Check:
     note = "" if recorded.host.emulated == here.emulated else _tell_emulated(here.emulated)
-    return Check(
-        "accelerator", _accelerator(recorded.host), "none" if no_kvm else _accelerator(here), no_kvm, note
-    )
+    return Check("accelerator", "KVM", "none" if no_kvm else _accelerator(here), no_kvm, note)
 
 
 def _tell_emulated(emulated: bool) -> str:
