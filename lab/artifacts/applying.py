@@ -35,7 +35,9 @@ def check_series(workshop: Workshop, base: KernelPlan, patches: Sequence[Patch],
     except PatchRejected as error:
         on = f"{source.identity}" + (f" with {len(before)} patches of its own" if before else "")
         message = f"the series does not apply to kernel {base.name} ({on}): {error.message}"
-        raise PatchRejected(message, error.hint) from error
+        raise PatchRejected(
+            message, f"--kernel names another base, rebasing makes it fit; the whole log is {log}"
+        ) from error
     return source.identity
 
 

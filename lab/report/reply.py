@@ -51,11 +51,12 @@ class Tried:
 
 
 def render_reply(material: Material, tried: Tried, verdict: TrialVerdict) -> str:
-    """A mail with headers and a body of ASCII in at most 75 columns; it ends in a newline."""
+    """A mail in ASCII with headers, its body in at most 75 columns but for words of a command that are longer."""
     message = EmailMessage(policy=_POLICY)
     for name, value in _headers(tried):
         message[name] = value
-    message.set_content("\n".join(_body(material, tried, verdict)) + "\n", cte="7bit")
+    body = "\n".join(_body(material, tried, verdict)) + "\n"
+    message.set_content(body, cte="7bit" if body.isascii() else "quoted-printable")
     return message.as_string()
 
 
@@ -93,14 +94,16 @@ def _body(material: Material, tried: Tried, verdict: TrialVerdict) -> Iterator[s
     yield "To do the same again"
     yield from render_command(tried.replay)
     yield ""
-    yield from wrap(_TAG_PLACE, 0, 2)
+    yield from wrap(_TAG_PLACE, 0, 0)
 
 
 def _intro(tried: Tried) -> Iterator[str]:
     how = "1 patch" if tried.patches == 1 else f"{tried.patches} patches"
     yield from wrap(
         f"I ran this ({how}) against its base with paravirt-lab: the same guests with the base and with the "
-        "patched kernel, in turns. In short:"
+        "patched kernel, in turns. In short:",
+        0,
+        0,
     )
 
 
