@@ -8,7 +8,7 @@ import email.policy
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.artifacts.difftext import NewSymbol, new_symbols, normal_form, touched_files
@@ -68,6 +68,7 @@ def test_what_cannot_be_read_counts_as_it_is() -> None:
     assert normal_form(b"no diff at all\n") == b"no diff at all\n"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_the_normal_form_of_a_diff_in_any_mail_is_the_diffs(before: bytes) -> None:
     words = b"".join(b"> " + line + b"\n" for line in before.replace(b"\r", b"").split(b"\n"))

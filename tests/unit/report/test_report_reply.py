@@ -10,7 +10,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.report.reporting import make_plan, material_of, measure
 
@@ -58,6 +58,7 @@ def test_a_mail_client_knows_what_it_answers() -> None:
     assert "note: the latest, v2, is taken" in body
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text(max_size=300), st.lists(st.text(max_size=90), max_size=3))
 def test_whatever_people_write_it_stays_plain_and_without_tags(title: str, notes: list[str]) -> None:
     tried = replace(TRIED, title=title, notes=tuple(notes))
@@ -88,6 +89,7 @@ def test_patches_without_mails_have_nobody_to_reply_to() -> None:
     assert "(1 patch)" in draft.get_payload()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60), min_size=1)
 )
