@@ -42,6 +42,7 @@ from lab.cli import (
     preempt,
     prepare,
     report,
+    repro,
     run_,
     schema,
     ssh,
@@ -95,10 +96,10 @@ _FOREIGN_WORDS = {"ignore_unknown_options": True}
 
 app.command("doctor")(guarded(doctor.doctor))
 app.command("plan")(guarded(plan.plan))
-app.command("schema")(guarded(schema.schema))
-app.command("prepare")(guarded(prepare.prepare))
 app.command("init")(guarded(init.init))
 app.command("explain")(guarded(explain.explain))
+app.command("schema")(guarded(schema.schema))
+app.command("prepare")(guarded(prepare.prepare))
 app.command("run")(guarded(run_.run))
 app.command("check")(guarded(check.check))
 app.command("compare")(guarded(compare.compare))
@@ -107,6 +108,7 @@ app.command("timeline")(guarded(timeline.timeline))
 app.command("report")(guarded(report.report))
 app.command("export")(guarded(export.export))
 app.command("bundle")(guarded(bundle.bundle))
+app.command("repro")(guarded(repro.repro))
 app.command("sweep")(guarded(sweep.sweep))
 app.command("try")(guarded(try_.try_))
 app.command("bisect")(guarded(bisect.bisect))
