@@ -95,9 +95,10 @@ def _follower(desk: Desk, lab: RunningLab, program: str, interval_ms: int) -> It
     try:
         yield follower
     except HostLost:
-        if follower.status == NOT_FOUND:
-            stage_probe(desk, lab, desk.wiring.probe_file())
-        raise
+        if follower.status != NOT_FOUND:
+            raise
+        stage_probe(desk, lab, desk.wiring.probe_file())
+        raise HostLost("the host had another version of the probe: this one is there now") from None
     finally:
         follower.stop()
 

@@ -29,6 +29,8 @@ steal    guest: as the guest counts it; host: its thread's run delay
 preempted  involuntary context switches of its thread, each second
 work     units of work of a load's tasks (spin), each second
 
+watching   what reading along costs, of one pCPU of the host
+
 Rates are over the last 3 seconds. They are for looking at: what counts
 is measured by `lab run`."""
 

@@ -53,7 +53,7 @@ def take_look(state: LiveState, look: Look) -> LiveState:
             heard[name] = grown
     host = look.streams.get(HOST_SCOPE, ProbeStream(None))
     new = replace(
-        state,
+        _timed(state, look.t_ns),
         t_ns=look.t_ns,
         heard=heard,
         gone=(state.gone - frozenset(_spoke(look))) | {one.guest for one in host.gone},
@@ -192,6 +192,14 @@ def _tell(state: LiveState, happenings: list[Happening]) -> LiveState:
         return state
     together = [*state.happenings, *(replace(one, t_ns=one.t_ns or state.t_ns) for one in happenings)]
     return replace(state, happenings=tuple(sorted(together, key=lambda one: one.t_ns)[-KEPT_HAPPENINGS:]))
+
+
+def _timed(state: LiveState, now_ns: int) -> LiveState:
+    """What was told before there was a clock happened just before the first look."""
+    if state.t_ns:
+        return state
+    told = tuple(replace(one, t_ns=one.t_ns or now_ns) for one in state.happenings)
+    return replace(state, happenings=told)
 
 
 def _tone_of(kind: str) -> Tone:

@@ -18,7 +18,8 @@ HIGH_STEAL_PCT = 30.0
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _HEIGHTS = " ▁▂▃▄▅▆▇█"
 _NAME_WIDTH = 20
-_STAGES = {"begins": "settles", "measured": "is measured", "over": "has been measured"}
+_CELL_NAME = 12
+_STAGES = {"begins": "settles for", "measured": "measured for", "over": "is over since"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,14 @@ def _after_gap(lines: Sequence[Line]) -> Iterator[Line]:
 def clip(text: str, width: int) -> str:
     """`text` in no more than `width` columns; what is cut off shows as an ellipsis."""
     return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+
+
+def shorten(name: str, width: int) -> str:
+    """A name in no more than `width` columns; its middle is cut out, as names mostly differ at their ends."""
+    if len(name) <= width:
+        return name
+    last = max(0, (width - 1) * 2 // 3)
+    return clip(name, width - last) + name[len(name) - last :]
 
 
 def printable(text: str) -> str:
@@ -92,14 +101,14 @@ def render_head(state: LiveState, width: int, title: str) -> list[Line]:
 def _doing(state: LiveState) -> Iterator[str]:
     if state.phase is not None:
         since_s = max(0.0, (state.t_ns - state.phase.since_ns) / 1e9)
-        yield f"phase {state.phase.name} {_STAGES[state.phase.stage]} ({since_s:.0f} s)"
-    guests = len(state.plan.nodes)
-    yield f"{guests - len(state.gone)} of {guests} guests up"
-    yield f"{state.plan.overcommit:g} vCPUs per pCPU"
-    if state.follower_pct is not None:
-        yield f"watching costs {state.follower_pct:.1f} % of a pCPU"
+        yield f"phase {state.phase.name} {_STAGES[state.phase.stage]} {since_s:.0f} s"
     if state.is_silent(HOST_SCOPE):
         yield "the host's probe is not heard"
+    guests = len(state.plan.nodes)
+    yield f"{guests - len(state.gone)} of {guests} guests up"
+    yield f"{state.plan.overcommit:g} vCPUs a pCPU"
+    if state.follower_pct is not None:
+        yield f"watching {state.follower_pct:.1f}%"
 
 
 def _head_tone(state: LiveState) -> Tone:
@@ -121,7 +130,10 @@ def render_pcpus(state: LiveState, width: int) -> list[Line]:
 def _pcpu_line(row: PcpuRow, bar: int, width: int) -> Line:
     busy = render_bar(row.busy_pct, bar)
     head = f"{row.pcpu:<6}{percent(row.busy_pct, 0):>6}  {busy}  "
-    cells = [f"{one.node}.{one.vcpu} {_number(one.pct, 0)}{'' if one.alone else '~'}" for one in row.shares]
+    cells = [
+        f"{shorten(one.node, _CELL_NAME)}.{one.vcpu} {_number(one.pct, 0)}{'' if one.alone else '~'}"
+        for one in row.shares
+    ]
     if row.others_pct is not None and row.others_pct >= 1:
         cells.append(f"others {row.others_pct:.0f}")
     return Line(head + _as_many_as_fit(cells, width - len(head)))
@@ -157,16 +169,17 @@ def render_vcpus(state: LiveState, width: int) -> list[Line]:
     names = max([9, *(len(node.name) + 4 for node in state.plan.nodes)])
     name_width = min(_NAME_WIDTH, names)
     used = name_width + 46
-    trend = max(0, min(60, width - used - 2))
+    room = min(60, width - used - 2)
+    trend = room if any(len(one) > 1 for one in state.trends.values()) else 0
     head = f"{'vCPU':<{name_width}}{'pCPU':<8}{'runs':>7}{'steal: guest':>14}{'host':>7}{'preempted':>10}"
     return [
-        Line(clip(f"{head}  {'steal over time':<{trend}}" if trend >= 15 else head, width).rstrip(), "head"),
+        Line(clip(f"{head}  {'steal over time':>{trend}}" if trend >= 15 else head, width).rstrip(), "head"),
         *(_vcpu_line(state, row, name_width, trend, width) for row in vcpu_rows(state)),
     ]
 
 
 def _vcpu_line(state: LiveState, row: VcpuRow, name_width: int, trend: int, width: int) -> Line:
-    name = clip(f"{row.node}.{row.vcpu}", name_width - 1)
+    name = shorten(f"{row.node}.{row.vcpu}", name_width - 1)
     where = clip(format_cpulist(row.pcpus), 7)
     preempted = "-" if row.preempted_per_s is None else f"{row.preempted_per_s:.1f}/s"
     guest = row.state if row.state != "up" else percent(row.guest_steal_pct, 1)
@@ -196,7 +209,7 @@ def render_loads(state: LiveState, width: int) -> list[Line]:
     if not rows:
         return []
     head = f"{'load':<20}{'node':<20}{'tasks':>6}{'work':>16}"
-    return [Line(head, "head"), *(_load_line(row, width) for row in rows)]
+    return [Line(clip(head, width), "head"), *(_load_line(row, width) for row in rows)]
 
 
 def _load_line(row: LoadRow, width: int) -> Line:
@@ -206,7 +219,7 @@ def _load_line(row: LoadRow, width: int) -> Line:
     else:
         work = "stopped" if row.counted else "not counted"
         tasks = "-"
-    text = f"{clip(row.load, 19):<20}{clip(row.node, 19):<20}{tasks:>6}{work:>16}"
+    text = f"{shorten(row.load, 19):<20}{shorten(row.node, 19):<20}{tasks:>6}{work:>16}"
     return Line(clip(text, width), "" if row.tasks else "dim")
 
 
