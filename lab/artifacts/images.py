@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.artifacts.disktools import DISK_TOOLS
+from lab.artifacts.kernelpart import add_kernel_part, open_kernel_source
 from lab.artifacts.packages import keep_listing
 from lab.artifacts.probe import Probe, ensure_probe
 from lab.artifacts.recipe import check_needs, read_recipe, recipe_inputs, write_tree
+from lab.artifacts.source import Source
 from lab.artifacts.vagrantbox import VAGRANT_BOX
 from lab.artifacts.workshop import Workshop, file_digest
 from lab.errors import BuildFailed, CommandFailed, InputError
@@ -56,14 +58,21 @@ def ensure_image(workshop: Workshop, kind: str) -> RootImage:
     check_needs(recipe)
     probe = ensure_probe(workshop)
     programs = {name: _program(probe, name) for name in read_recipe(recipe).programs}
+    kernel = _kernel_of(workshop, recipe)
     inputs = {
         **recipe_inputs(recipe),
         "programs": {name: file_digest(path) for name, path in programs.items()},
+        **({"kernel": kernel.identity} if kernel else {}),
     }
     entry = workshop.cache.ensure(
-        f"{kind}-image", inputs, lambda directory: _build(workshop, kind, programs, directory)
+        f"{kind}-image", inputs, lambda directory: _build(workshop, kind, programs, kernel, directory)
     )
     return RootImage(entry / "root.erofs", probe.init, entry.name)
+
+
+def _kernel_of(workshop: Workshop, recipe: Path) -> Source | None:
+    version = read_recipe(recipe).kernel_source
+    return open_kernel_source(workshop, version) if version else None
 
 
 def _program(probe: Probe, name: str) -> Path:
@@ -80,7 +89,9 @@ def _program(probe: Probe, name: str) -> Path:
     return programs[name]
 
 
-def _build(workshop: Workshop, kind: str, programs: dict[str, Path], directory: Path) -> None:
+def _build(
+    workshop: Workshop, kind: str, programs: dict[str, Path], kernel: Source | None, directory: Path
+) -> None:
     workshop.progress.step(f"making the {kind} image")
     log = workshop.build_log(f"{kind}-image", directory)
     work, tree = directory / "work", directory / "tree"
@@ -90,6 +101,8 @@ def _build(workshop: Workshop, kind: str, programs: dict[str, Path], directory: 
     write_tree(workshop, workshop.images_dir / kind, tree, work, log)
     for name, program in programs.items():
         shutil.copy2(program, tree / "usr/bin" / name)
+    if kernel:
+        add_kernel_part(kernel, read_recipe(workshop.images_dir / kind).kernel_keep, tree, work, log)
     _link_applets(workshop, tree)
     _set_modes(tree)
     workshop.progress.update(0.7, "file system")

@@ -27,11 +27,16 @@ _BOOTSTRAP_TIMEOUT_S = 1800
 _UNPACK_TIMEOUT_S = 600
 
 
+#: What a recipe on a base has of both.
+_ADDED = ("packages", "keep", "programs", "directories")
+
+
 class Recipe(BaseModel):
     """One recipe.yaml. `keep` empty means everything; `prefer` is the suite that wins over newer rules.
 
     `base` names the recipe beside it whose tree this one adds to; it has no base itself. `needs` are files that no
-    package has and the user puts below `files/`, each with where it is had from.
+    package has and the user puts below `files/`, each with where it is had from. `kernel_keep` are patterns of what
+    of Debian's Linux `kernel_source` gets in (lab.artifacts.kernelpart).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +49,8 @@ class Recipe(BaseModel):
     programs: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     needs: Mapping[str, str] = {}
+    kernel_source: str | None = None
+    kernel_keep: tuple[str, ...] = ()
 
 
 def read_recipe(directory: Path) -> Recipe:
@@ -62,8 +69,9 @@ def read_recipe(directory: Path) -> Recipe:
             f"{directory / 'recipe.yaml'}: the recipe cannot be used: on a base it has keep and no suites, and "
             f"{recipe.base} has keep and no base"
         )
-    added = ("packages", "keep", "programs", "directories")
-    return base.model_copy(update={one: (*getattr(base, one), *getattr(recipe, one)) for one in added})
+    added = {one: (*getattr(base, one), *getattr(recipe, one)) for one in _ADDED}
+    own = {"kernel_source": recipe.kernel_source, "kernel_keep": recipe.kernel_keep}
+    return base.model_copy(update={**added, **own})
 
 
 def check_needs(directory: Path) -> None:
@@ -92,7 +100,10 @@ def recipe_inputs(directory: Path) -> dict[str, Any]:
 
     The packages' versions are not part of it: an image stays as it is until its recipe changes.
     """
-    recipe = read_recipe(directory).model_dump(mode="json", exclude={"base", "needs"})
+    found = read_recipe(directory)
+    # Newer keys are left out where they say nothing: what was built without them stays what it is.
+    unsaid = {"base", "needs"} | (set() if found.kernel_source else {"kernel_source", "kernel_keep"})
+    recipe = found.model_dump(mode="json", exclude=unsaid)
     files = {
         name: digest
         for tree in _files_of(directory)

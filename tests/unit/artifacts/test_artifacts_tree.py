@@ -140,7 +140,7 @@ def test_a_base_that_cannot_be_is_named(tmp_path: Path, text: str, message: str)
     assert message in caught.value.message
 
 
-@pytest.mark.parametrize("kind", ["guest", "guest-loads", "guest-schbench", "host", "toolbox"])
+@pytest.mark.parametrize("kind", ["guest", "guest-build", "guest-loads", "guest-schbench", "host", "toolbox"])
 def test_the_projects_recipes_are_valid(kind: str):
     recipe = read_recipe(IMAGES / kind)
     assert recipe.packages

@@ -90,3 +90,68 @@ def test_a_storm_of_one_vcpu_is_refused(tmp_path: Path) -> None:
     done = run("plug-storm", "1", "7", "0", CPUS=str(tmp_path))
     assert done.returncode == 2
     assert done.stderr == "a storm needs two vCPUs or more\n"
+
+
+# ---- run-kernel-build
+
+KERNEL_BUILD = Path(__file__).parents[3] / "images/guest-build/files/usr/bin/run-kernel-build"
+#: Does what kbuild would, as far as the script cares: a word of what is made, and objects of a directory.
+MAKE = """\
+#!/bin/sh
+for word in "$@"; do
+    case $word in
+    O=*) out=${word#O=} ;;
+    */) mkdir -p "$out/$word/deep" && touch "$out/$word/a.o" "$out/$word/deep/b.o" "$out/$word/built-in.a" ;;
+    esac
+done
+echo "$@" >>"$out/../made"
+echo "a message of make" >&2
+[ ! -e "$out/../broken" ]
+"""
+
+
+def kernel_build(tmp_path: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "linux/kernel/locking").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "linux/kernel/locking/Makefile").touch()
+    make = tmp_path / "bin/make"
+    make.parent.mkdir(exist_ok=True)
+    make.write_text(MAKE)
+    make.chmod(0o755)
+    places = {"KERNEL_SOURCES": str(tmp_path / "linux"), "KERNEL_BUILD": str(tmp_path / "build")}
+    env = {**os.environ, **places, "PATH": f"{make.parent}:{os.environ['PATH']}"}
+    command = ["sh", str(KERNEL_BUILD), *args]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_kernel_directory_is_compiled_anew_each_time_and_prepared_once(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = kernel_build(tmp_path, "3", "kernel/locking")
+        assert done.returncode == 0 and done.stderr == "", done.stderr
+        said = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
+        assert said["objects"] == "2" and float(said["seconds"]) >= 0.01
+        # The other figure is of the same hundredths of a second.
+        assert abs(float(said["objects per second"]) - 2 / float(said["seconds"])) < 0.011
+    made = (tmp_path / "made").read_text().splitlines()
+    assert [line.split()[-1] for line in made] == [
+        "tinyconfig",
+        "prepare",
+        "kernel/locking/",
+        "kernel/locking/",
+    ]
+    assert all("-j3" in line.split() for line in made)
+
+
+def test_a_kernel_that_does_not_compile_says_why_and_lets_go(tmp_path: Path) -> None:
+    (tmp_path / "broken").touch()
+    done = kernel_build(tmp_path, "1", "kernel/locking/")
+    assert done.returncode == 1 and done.stdout == "" and "a message of make" in done.stderr
+    (tmp_path / "broken").unlink()
+    assert kernel_build(tmp_path, "1", "kernel/locking/").returncode == 0
+
+
+def test_a_kernel_is_built_once_at_a_time_and_only_what_there_is(tmp_path: Path) -> None:
+    (tmp_path / "build.lock").mkdir()
+    done = kernel_build(tmp_path, "1", "kernel/locking/")
+    assert done.returncode == 2 and "already" in done.stderr and (tmp_path / "build.lock").is_dir()
+    done = kernel_build(tmp_path, "1", "drivers/")
+    assert done.returncode == 2 and "drivers/ is no directory" in done.stderr

@@ -145,6 +145,11 @@ def test_schbench() -> None:
     assert found == {"requests": 20.05, "wakeup_p50": 11, "wakeup_p99": 33, "request_p99": 3300}
 
 
+def test_kernel_build() -> None:
+    text = "objects 19\nseconds 24.96\nobjects per second 0.76\n"
+    assert figures("kernel-build", text) == {"objects": 0.76, "time": 24.96}
+
+
 # ---- what they might
 
 
