@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TextIO
 
 #: How often a log is told how far a step is.
@@ -30,6 +31,12 @@ class StepView(Protocol):
 
     def stop(self) -> None:
         """Hide it."""
+
+    def stage(self, node: str, text: str, done: bool) -> None:
+        """How far one node is, beside the step; shown from the next step or update on."""
+
+    def forget_stages(self) -> None:
+        """No node is under way any more."""
 
 
 class Terminal:
@@ -66,6 +73,17 @@ class Terminal:
             if self._step is not None:
                 self._show()
                 self._view.update(done, text)
+
+    def stage(self, node: str, text: str, done: bool = False) -> None:
+        """How far one node of a lab is. It stands beside the step where somebody looks; a log has no line of it."""
+        with self._lock:
+            self._view.stage(node, text, done)
+            self._show()
+
+    def forget_stages(self) -> None:
+        """No node is under way any more."""
+        with self._lock:
+            self._view.forget_stages()
 
     def end_step(self, failed: bool = False) -> None:
         """The step has ended, if there is one."""
@@ -129,9 +147,30 @@ class PlainSteps:
     def stop(self) -> None:
         """Lines stay."""
 
+    def stage(self, node: str, text: str, done: bool) -> None:
+        """Not in a log: the steps and what is said are enough to read afterwards."""
+
+    def forget_stages(self) -> None:
+        """There are none."""
+
+
+@dataclass
+class _Stage:
+    """How far one node is; `task` is its line's number in the view that is shown."""
+
+    text: str
+    done: bool
+    since: float
+    took_s: float | None = None
+    task: int | None = None
+
+    def tell(self, text: str, done: bool) -> None:
+        self.text, self.done = text, done
+        self.took_s = time.monotonic() - self.since if done else None
+
 
 class LiveSteps:
-    """Steps as one live line. rich is loaded when the first one is shown: most commands never do."""
+    """Steps as one live line, and one more for each node that is under way. rich is loaded when the first one is shown: most commands never do."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -139,9 +178,11 @@ class LiveSteps:
         self._since = 0.0
         self._hide: Callable[[], None] | None = None
         self._set: Callable[[float | None, str], None] | None = None
+        self._stages: dict[str, _Stage] = {}
+        self._draw: Callable[[str, _Stage], None] | None = None
 
     def start(self, what: str) -> None:
-        """Show the line."""
+        """Show the lines."""
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -164,8 +205,21 @@ class LiveSteps:
         def show(done: float | None, text: str) -> None:
             bar.update(task, total=None if done is None else 1.0, completed=done or 0.0, text=text)
 
+        def draw(node: str, stage: _Stage) -> None:
+            if stage.task is None:
+                stage.task = bar.add_task(f"  {node}", total=None, text="")
+            task = bar.tasks[stage.task]
+            task.start_time = stage.since
+            task.stop_time = None if stage.took_s is None else stage.since + stage.took_s
+            task.finished_time = None  # a node that was lost is under way again
+            ended = 1.0 if stage.done else None
+            bar.update(task.id, total=ended, completed=ended or 0.0, text=stage.text)
+
+        for node, stage in self._stages.items():
+            stage.task = None
+            draw(node, stage)
         bar.start()
-        self._hide, self._set = bar.stop, show
+        self._hide, self._set, self._draw = bar.stop, show, draw
 
     def update(self, done: float | None, text: str) -> None:
         """Change the line."""
@@ -176,7 +230,18 @@ class LiveSteps:
         """Take the line away."""
         if self._hide is not None:
             self._hide()
-        self._hide = self._set = None
+        self._hide = self._set = self._draw = None
+
+    def stage(self, node: str, text: str, done: bool) -> None:
+        """Change a node's line, which counts the time since the node was first told of."""
+        stage = self._stages.setdefault(node, _Stage(text, done, time.monotonic()))
+        stage.tell(text, done)
+        if self._draw is not None:
+            self._draw(node, stage)
+
+    def forget_stages(self) -> None:
+        """Take the nodes' lines away with the view that is shown, if one is."""
+        self._stages.clear()
 
 
 def open_terminal(stream: TextIO) -> Terminal:

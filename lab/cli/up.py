@@ -15,6 +15,8 @@ from lab.errors import Lost
 if TYPE_CHECKING:
     from lab.plan.facts import HostFacts
     from lab.plan.labplan import LabPlan
+    from lab.recording import Event
+    from lab.run.events import Journal
 
 #: Labs lost while they come up before this gives in.
 _ATTEMPTS = 3
@@ -45,18 +47,40 @@ def bring_up(desk: Desk, where: str, make_plan: Callable[[HostFacts], LabPlan]) 
 
 
 def _up_once(desk: Desk, where: str, make_plan: Callable[[HostFacts], LabPlan]) -> LabPlan:
-    from lab.run.events import Journal, write_events
+    from lab.run.events import write_events
     from lab.run.lab import keep_lab, open_lab
     from lab.run.phases import PhaseRunner
 
     with desk.wiring.open_host(where) as host:
         plan = make_plan(host.facts)
+        for node in plan.nodes:
+            desk.terminal.stage(node.name, f"needs kernel {node.kernel}")
         around = desk.surroundings(desk.wiring.launch(plan))
-        with open_lab(host, plan, around, Journal()) as lab:
+        with open_lab(host, plan, around, _told_journal(desk, plan)) as lab:
             PhaseRunner(lab, desk.narrator, lambda _stats: None).set_knobs(plan.knobs)
             write_events(lab.directory, lab.journal.events)
             keep_lab(around, lab)
+    desk.terminal.forget_stages()
     return plan
+
+
+def _told_journal(desk: Desk, plan: LabPlan) -> Journal:
+    """A journal whose news of booting nodes is told to whoever looks."""
+    from lab.run.events import Journal
+
+    def tell(event: Event) -> None:
+        if event.kind == "ready":
+            desk.terminal.stage(event.data["node"], f"its probe spoke after {event.data['boot_s']} s", True)
+        elif event.kind == "retry" and event.data["what"] in boots:
+            desk.terminal.stage(boots[event.data["what"]], f"boots again: {event.data['reason']}")
+
+    boots = {f"boot of guest {node.name}": node.name for node in plan.nodes}
+    desk.terminal.step(f"bringing up {plan.name}")
+    for node in plan.nodes:
+        desk.terminal.stage(node.name, "boots")
+    journal = Journal()
+    journal.attach(tell)
+    return journal
 
 
 def render_next_steps(plan: LabPlan) -> str:
@@ -66,4 +90,4 @@ def render_next_steps(plan: LabPlan) -> str:
     lines += [f"  {one.name:<16} {one.address}" for one in plan.nodes]
     lines += ["", f"  lab ssh {node}", f"  lab exec {node} -- cat /proc/stat", f"  lab knob list {node}"]
     lines += [f"  lab load start {name}" for name in dict.fromkeys(load.name for load in plan.loads)]
-    return "\n".join([*lines, f"  lab down {plan.name}"]) + "\n"
+    return "\n".join([*lines, f"  lab top {plan.name}", f"  lab down {plan.name}"]) + "\n"

@@ -133,9 +133,9 @@ def test_a_dumb_terminal_gets_lines() -> None:
     assert "\x1b" not in said
 
 
-def _on_a_terminal(env: dict[str, str]) -> str:
+def _on_a_terminal(env: dict[str, str], script: str = LIVE) -> str:
     ours, theirs = pty.openpty()
-    with subprocess.Popen([sys.executable, "-c", LIVE], stderr=theirs, env=env) as child:
+    with subprocess.Popen([sys.executable, "-c", script], stderr=theirs, env=env) as child:
         os.close(theirs)
         said = b""
         while chunk := _read(ours):
@@ -150,3 +150,38 @@ def _read(fd: int) -> bytes:
         return os.read(fd, 4096)
     except OSError:  # how Linux says that the other end is closed
         return b""
+
+
+NODES = """
+import sys, time
+from lab.cli.terminal import open_terminal
+terminal = open_terminal(sys.stderr)
+terminal.stage("guest1", "needs kernel [x]")
+terminal.step("bringing up")
+terminal.stage("guest1", "boots")
+terminal.stage("guest2", "boots")
+time.sleep(0.3)
+terminal.say("said")
+terminal.stage("guest2", "its probe spoke", True)
+time.sleep(0.3)
+terminal.stage("guest2", "boots again")
+time.sleep(0.3)
+terminal.end_step()
+terminal.forget_stages()
+terminal.step("something else")
+time.sleep(0.3)
+terminal.end_step()
+"""
+
+
+def test_nodes_have_lines_of_their_own_while_somebody_looks() -> None:
+    said = _on_a_terminal({**os.environ, "TERM": "xterm", "COLUMNS": "100", "NO_COLOR": "1"}, NODES)
+    before, after = said.split("something else", 1)
+    for text in ("bringing up", "  guest1", "  guest2", "boots", "its probe spoke", "boots again"):
+        assert text in before
+    assert "guest1" not in after
+
+
+def test_a_log_has_no_lines_of_nodes() -> None:
+    said = _on_a_terminal({**os.environ, "TERM": "dumb"}, NODES)
+    assert "guest" not in said and "bringing up" in said and "said" in said
