@@ -20,6 +20,7 @@
         ├── LeaseTaken        another lab holds the pCPUs
         └── Lost              the environment went away (retried a bounded number of times)
             ├── GuestLost         a guest died or panicked
+            │   └── GuestPanicked     its kernel panicked, and that is its own doing
             ├── BootTimeout       a guest did not speak in time
             └── HostLost          the host VM or its connection died
 
@@ -160,6 +161,10 @@ class Lost(LabFailure):
 
 class GuestLost(Lost):
     """A guest died or panicked; the message has its console's tail."""
+
+
+class GuestPanicked(GuestLost):
+    """A guest's kernel panicked of what it did itself: nothing that another attempt would mend."""
 
 
 class BootTimeout(Lost):

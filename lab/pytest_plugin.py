@@ -274,6 +274,8 @@ def _is_environment(error: BaseException) -> bool:
     errors = sys.modules.get("lab.errors")
     if errors is None:
         return False
+    if isinstance(error, errors.GuestPanicked):
+        return False  # the kernel under test did it
     return isinstance(error, errors.Lost | errors.HostError | errors.UndecidedError)
 
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:  # columns of numbers take longer to load than most commands t
 FORMAT = 1
 #: What an attempt finds in the directory: what was lost before it, and the patches that its kernels are built with.
 KEPT_NAMES = ("lost", "series")
+ABOUT_FILE = "recording.json"
 #: Of a recording, and of a lab that is up.
 EVENTS_FILE = "events.jsonl"
 DECODED_FILE = "decoded.json"
@@ -108,7 +109,7 @@ class Recording:
 
     def _read_about(self) -> Mapping[str, Any]:
         try:
-            about = json.loads((self.directory / "recording.json").read_text())
+            about = json.loads((self.directory / ABOUT_FILE).read_text())
         except FileNotFoundError:
             raise RecordingError(
                 f"{self.directory}: not a recording (no recording.json in it)",
@@ -244,7 +245,7 @@ class RecordingWriter:
         (directory / "plan.json").write_text(render_plan_json(plan))
         (directory / "topology.yaml").write_text(topology_text)
         head = {"format": FORMAT, "topology": plan.name, "lab_id": plan.lab_id, **about}
-        (directory / "recording.json").write_text(json.dumps(head, indent=2) + "\n")
+        (directory / ABOUT_FILE).write_text(json.dumps(head, indent=2) + "\n")
         self._events = (directory / EVENTS_FILE).open("a")
         self._kvm_stats = (directory / "kvmstats.jsonl").open("a")
 

@@ -321,6 +321,7 @@ class FakeShell:
             "cat": lambda words: self._cat(words[-1]),
             "tail": lambda words: self._cat(words[-1]),
             "cd": self._join_files,
+            "cp": self._copy,
             "exit": lambda words: CommandResult(int(words[0]), "", ""),
         }
         if program not in programs:
@@ -364,6 +365,13 @@ class FakeShell:
         if path not in self.files:
             return CommandResult(1, "", f"cat: {path}: No such file or directory\n")
         return self._done(self.files[path].decode(errors="replace"))
+
+    def _copy(self, words: list[str]) -> CommandResult:
+        source, target = words[-2:]
+        if source not in self.files:
+            return CommandResult(1, "", f"cp: cannot stat '{source}': No such file or directory\n")
+        self.files[target] = bytearray(self.files[source])
+        return self._done()
 
     def _join_files(self, words: list[str]) -> CommandResult:
         """`cd DIR && umask 077 && cat A B >C && ...`, as boots make their initramfs."""
@@ -527,6 +535,9 @@ class FakeHost:
             yield agent
         finally:
             agent.stop()
+
+    def console(self) -> bytes:
+        return bytes(self.world.host_console)
 
     def guest_shell(self, address: str, key_file: Path, host_key: str) -> Shell:
         with self.world.gate("guest_shell"):

@@ -37,6 +37,13 @@ class NestedHost:
         """As the ssh host does."""
         return self._inner.start_agent(stream, interval_ms)
 
+    def console(self) -> bytes:
+        """The host VM's console since the VM was started."""
+        try:
+            return self._vm.console_log.read_bytes()
+        except OSError:
+            return b""
+
     def guest_shell(self, address: str, key_file: Path, host_key: str) -> Shell:
         """As the ssh host does."""
         return self._inner.guest_shell(address, key_file, host_key)

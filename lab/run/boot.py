@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,8 @@ from types import MappingProxyType
 from pydantic import TypeAdapter
 
 from lab.artifacts.initrd import render_initrd, render_seed
-from lab.errors import BootTimeout, GuestLost, LabFailure, Lost
+from lab.errors import BootTimeout, LabFailure, Lost
+from lab.loads.model import SELFTEST_IMAGE
 from lab.plan.cmdline import override_cmdline, read_parameter, words_of
 from lab.plan.domainxml import GuestPaths, render_domain_xml, render_guest_cmdline
 from lab.plan.labplan import LabPlan, NodePlan
@@ -120,11 +121,18 @@ def stage_guests(
         host.shell.put(seed, f"{remote}/{name}.seed", 0o600)
     join = [f"cd {shlex.quote(remote)}", "umask 077"]
     for node, kernel in booted_kernels(plan):
-        modules = launch.modules.get(kernel)
-        parts = [host.stage(base), f"{node.name}.seed", *([host.stage(modules)] if modules else [])]
+        parts = [host.stage(base), f"{node.name}.seed", *map(host.stage, _archives(launch, node, kernel))]
         join.append(f"cat {shlex.join(parts)} >{initrd_name(node, kernel)}")
     host.shell.run(" && ".join(join), timeout_s=_FILE_TIMEOUT_S)
     return {node.name: _guest_files(host, plan, node, launch, remote) for node in plan.nodes}
+
+
+def _archives(launch: Launch, node: NodePlan, kernel: str) -> Iterator[Path]:
+    """What comes with a kernel."""
+    if kernel in launch.modules:
+        yield launch.modules[kernel]
+    if node.image == SELFTEST_IMAGE and kernel in launch.selftests:
+        yield launch.selftests[kernel]
 
 
 def _guest_files(host: Host, plan: LabPlan, node: NodePlan, launch: Launch, remote: str) -> GuestFiles:
@@ -180,6 +188,7 @@ class Boot:
         self._plan = plan
         self._guests = dict(guests)
         self._earlier: dict[str, list[GuestFiles]] = {}
+        self._lost_consoles: dict[str, list[str]] = {}
         self._watch = watch
         self._journal = journal
         self._narrator = narrator
@@ -325,6 +334,7 @@ class Boot:
             return False
         if self._attempts[name] == BOOT_ATTEMPTS:
             raise type(lost)(f"{lost.message}\n(lost {BOOT_ATTEMPTS} times while booting)")
+        self._keep_console(name)
         first = lost.message.splitlines()[0]
         self._narrator.say(f"{first}: booting it again")
         self._journal.add(
@@ -334,10 +344,24 @@ class Boot:
         self._host.hypervisor.destroy_domain(self._plan.node(name).domain)
         return True
 
+    def _keep_console(self, name: str) -> None:
+        """The next boot writes the same file anew: what this one said would be gone."""
+        kept = self._lost_consoles.setdefault(name, [])
+        console = self._guests[name].paths.console_log
+        copy = f"{console}.lost{len(kept) + 1}"
+        command = shlex.join(["cp", "-f", console, copy])
+        if self._host.shell.run(command, timeout_s=_FILE_TIMEOUT_S, check=False).status == 0:
+            kept.append(copy)
+
+    def lost_consoles(self, name: str) -> tuple[str, ...]:
+        """What boots of `name` said that were lost, as files on the host, in order."""
+        return tuple(self._lost_consoles.get(name, ()))
+
     def _loss(self, name: str) -> Lost | None:
         reason = self._watch.death(name)
         if reason is not None:
-            return GuestLost(self._with_console(name, f"guest {name} {reason} while booting"))
+            self._watch.await_end(name)
+            return self._watch.loss_of(name)(self._with_console(name, f"guest {name} {reason} while booting"))
         if self._monotonic() > self._created[name] + BOOT_TIMEOUT_S:
             late = f"guest {name}: its probe did not speak within {BOOT_TIMEOUT_S} s"
             return BootTimeout(self._with_console(name, late))

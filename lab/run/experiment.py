@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from lab import __version__
-from lab.errors import CommandFailed, LabError, Lost
+from lab.errors import CommandFailed, GuestLost, GuestPanicked, HostLost, LabError, Lost
 from lab.plan.labplan import LabPlan
-from lab.recording import KEPT_NAMES, RecordingWriter
+from lab.recording import ABOUT_FILE, KEPT_NAMES, RecordingWriter
 from lab.run.events import Journal
 from lab.run.lab import Lab, Surroundings, open_lab
 from lab.run.labknobs import host_knobs_restored
 from lab.run.loads import fetch_unfinished
-from lab.run.phases import PhaseRunner
+from lab.run.phases import NEWS_S, PhaseRunner
 from lab.run.ports import Host, Narrator
 
 #: In a lab's own directory: the path of the recording that is being made of it.
@@ -35,14 +35,20 @@ def run_experiment(open_host: OpenHost, narrator: Narrator, topology_text: str, 
     """Carry a topology's phases out and leave a recording in `directory`.
 
     A lost guest or host is an environment failure: the run is tried again, a bounded number of times, and the
-    recording says so. What a lost attempt recorded is kept under `lost/N`. Raises the last Lost, or any other
-    LabError at once.
+    recording says so. What a lost attempt recorded is kept under `lost/N`. A guest whose kernel panicked of its own
+    doing is none: the run ends there, and its recording is there to be judged. Raises GuestPanicked where that was
+    before there was a recording, the last Lost, or any other LabError at once.
     """
     journal = Journal()
     for attempt in range(1, RUN_ATTEMPTS + 1):
         try:
             with open_host() as (host, plan, around):
                 _run_once(host, plan, around, journal, topology_text, directory)
+            return
+        except GuestPanicked as error:
+            if not (directory / ABOUT_FILE).exists():
+                raise
+            narrator.say(f"{_first_line(error)}: the run ends")
             return
         except Lost as error:
             if attempt == RUN_ATTEMPTS:
@@ -77,15 +83,39 @@ def open_recording(lab: Lab, topology_text: str, directory: Path) -> Iterator[Re
         try:
             yield writer
         except BaseException as error:
+            panic = _panic_behind(lab, error)
             _fetch_what_is_left(lab, writer)
             # Guests that may be gone would be waited for, and who interrupts does not want to wait at all.
             if isinstance(error, LabError) and not isinstance(error, Lost):
                 fetch_unfinished(lab, writer.load_path)
+            if panic is not None:
+                raise panic from error
             raise
         else:
             fetch_streams(lab, writer)
         finally:
             lab.journal.detach()
+
+
+def _panic_behind(lab: Lab, error: BaseException) -> GuestPanicked | None:
+    """The panic that a lost connection to a guest, or the end of its emulator, comes of; None where there is none.
+    That a guest was lost is written down."""
+    if not isinstance(error, GuestLost):
+        return None
+    panic = error if isinstance(error, GuestPanicked) else None
+    try:
+        with suppress(HostLost):
+            lab.watch.next_change(NEWS_S)
+            lab.watch.raise_panics()
+    except GuestPanicked as found:
+        panic = panic or found
+    reason = _first_line(panic or error)
+    lab.journal.add(0, "lost", what="guest", reason=reason)
+    return panic
+
+
+def _first_line(error: Lost) -> str:
+    return error.message.splitlines()[0].removesuffix("; its console ends:")
 
 
 def fetch_streams(lab: Lab, writer: RecordingWriter) -> None:
@@ -114,6 +144,9 @@ def _fetch_files(lab: Lab, writer: RecordingWriter) -> None:
     _fetch(lab, f"{lab.record.remote_dir}/host.stream", writer.host_path("probe.stream"))
     for name in lab.files:
         _fetch_guest(lab, writer, name)
+    console = lab.host.console()[lab.host_console_bytes :]
+    if console:
+        writer.host_path("console.log").write_bytes(console)
     outer = lab.directory / "outer.stream"
     if outer.exists():
         writer.host_path("outer.stream").write_bytes(outer.read_bytes())
@@ -121,6 +154,8 @@ def _fetch_files(lab: Lab, writer: RecordingWriter) -> None:
 
 def _fetch_guest(lab: Lab, writer: RecordingWriter, name: str) -> None:
     """Every start of a guest; what was seen of an earlier one does not change any more, and is fetched once."""
+    for number, path in enumerate(lab.boot.lost_consoles(name), 1):
+        _fetch(lab, path, writer.lost_console_path(name, number))
     *earlier, last = lab.boot.starts(name)
     for files in (*(one for one in earlier if not writer.has_boot(name, one.boot)), last):
         boot = None if files is last else files.boot

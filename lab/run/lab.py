@@ -63,6 +63,8 @@ class Lab:
     uninterrupted: Callable[[], AbstractContextManager[None]] = nullcontext
     #: Which entries of the cache it is made of (Launch.keys).
     made_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: How much the host's console had said before.
+    host_console_bytes: int = 0
 
     @property
     def files(self) -> Mapping[str, GuestFiles]:
@@ -168,6 +170,7 @@ def _make(
     hogs = [hog_directory(remote)] if plan.hogs else []
     passed = shlex.join([str(PurePosixPath(remote).parent), remote, *hogs])
     host.shell.run(f"mkdir -p -m 711 {passed}", timeout_s=_FILE_TIMEOUT_S)
+    said = len(host.console())
     private, public = around.make_keys()
     key_file = local / "key"
     write_secret(key_file, private)
@@ -183,7 +186,7 @@ def _make(
     def console_tail(name: str) -> str:
         return read_console_tail(host, boot.guests[name].paths.console_log)
 
-    watch = Watch(agent, console_tail, outer, around.monotonic)
+    watch = Watch(agent, console_tail, outer, around.monotonic, emulated=host.facts.emulated)
     watch.own(COMMANDS, _pid_of_shell(host))
     for name, pid_file in zip((ONLOOKER, ONLOOKER_LINK), top_pid_files(remote), strict=True):
         watch.own(name, pid_file)
@@ -204,7 +207,10 @@ def _make(
         around.records, around.state_dir, record, plan, machines_of(host, remote, shells.__getitem__)
     )
     made_of = around.launch.keys
-    return Lab(plan, host, record, local, boot, watch, journal, shells, knobs, around.uninterrupted, made_of)
+    return Lab(
+        *(plan, host, record, local, boot, watch, journal, shells, knobs, around.uninterrupted, made_of),
+        host_console_bytes=said,
+    )
 
 
 def top_pid_files(remote_dir: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from lab.errors import GuestLost, LabFailure, Lost
+from lab.errors import GuestLost, GuestPanicked, LabFailure, Lost
 from lab.plan.labplan import HOST_SCOPE, ChangePlan, KnobSetting, PhasePlan, TracePlan
 from lab.recording import KvmStats
 from lab.run.anew import CommandLines
@@ -26,7 +26,7 @@ from lab.units import format_seconds
 #: How often an arm's phases are begun in one repeat before a lost guest ends the run.
 ARM_ATTEMPTS = 3
 #: The probe on the host notices a guest's end at once; its word has to come from there.
-_NEWS_S = 2.0
+NEWS_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,8 @@ class PhaseRunner:
                 for phase in phases:
                     self.run(phase)
                 return
+            except GuestPanicked:
+                raise  # what is tested did it, and would again
             except GuestLost as error:
                 if not phases[0].fresh:
                     raise
@@ -104,7 +106,8 @@ class PhaseRunner:
     def _revive_guests(self, error: GuestLost, phase: PhasePlan, attempt: int) -> None:
         """Start guests again that are dead. Raises `error` where none is: it may be anything then."""
         with suppress(GuestLost):
-            self._lab.watch.sleep(_NEWS_S)
+            self._lab.watch.sleep(NEWS_S)
+        self._lab.watch.raise_panics()
         dead = self._lab.watch.dead()
         if not dead:
             raise error
@@ -270,7 +273,7 @@ class PhaseRunner:
         except Lost:
             raise
         except LabFailure:
-            self._lab.watch.sleep(_NEWS_S)
+            self._lab.watch.sleep(NEWS_S)
             raise
 
 

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
-from lab.errors import GuestLost, HostLost, LabFailure, Lost
+from lab.errors import GuestLost, GuestPanicked, HostLost, LabFailure, Lost
 from lab.govern.seen import Seen, parse_seen
+from lab.measure.findings import is_emulators
 from lab.run.ports import Agent, AgentEvent
 
 #: A guest's samples leave it up to half a second after they were taken (images/probe/STREAM.md), and the host's
 #: side must reach beyond the end of a window to be known at it.
 DELIVERY_S = 1.0
+#: From the first line of a panic to the end of its call trace, and of the guest.
+LAST_WORDS_S = 2.0
 _MARK_TIMEOUT_S = 30
 _EXPLANATION_S = 2
 
@@ -22,7 +25,9 @@ class Watch:
     """The one consumer of an agent's events.
 
     A guest that is not watched for, but dies, ends whatever is being waited for with GuestLost at once.
-    `console_tail` gives the last lines of a guest's console; `outer` is the agent outside of the host VM.
+    `console_tail` gives the last lines of a guest's console; `outer` is the agent outside of the host VM. On an
+    `emulated` host there are panics that are not the guest's doing (lab.measure.findings): all others are, and are
+    raised as GuestPanicked.
     """
 
     def __init__(
@@ -31,7 +36,10 @@ class Watch:
         console_tail: Callable[[str], str],
         outer: Agent | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        emulated: bool = False,
     ) -> None:
+        self._emulated = emulated
         self._agent = agent
         self._monotonic = monotonic
         self._console_tail = console_tail
@@ -39,6 +47,8 @@ class Watch:
         self._ready: dict[str, int] = {}
         self._dead: dict[str, str] = {}
         self._findings: list[tuple[str, str]] = []
+        self._troubles: dict[str, list[str]] = {}
+        self._gone: set[str] = set()
 
     @property
     def findings(self) -> tuple[tuple[str, str], ...]:
@@ -47,15 +57,19 @@ class Watch:
 
     def guest(self, name: str, pid_file: str, socket: str, stream: str, console: str) -> None:
         """Begin to watch a guest that has just been started."""
-        self._ready.pop(name, None)
-        self._dead.pop(name, None)
+        self._forget(name)
         self._agent.send(f"guest {name} {pid_file} {socket} {stream} {console}")
 
     def drop(self, name: str) -> None:
         """Stop watching a guest: its end is no news any more."""
         self._agent.send(f"drop {name}")
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
         self._ready.pop(name, None)
         self._dead.pop(name, None)
+        self._troubles.pop(name, None)
+        self._gone.discard(name)
 
     def next_change(self, timeout_s: float) -> None:
         """Take events until one changes who is ready or dead, or until the timeout."""
@@ -94,10 +108,31 @@ class Watch:
 
     def raise_deaths(self, apart_from: Collection[str] = ()) -> None:
         """Raise GuestLost if a guest is dead, other than those that somebody else sees to."""
-        for name, reason in self._dead.items():
+        for name, reason in tuple(self._dead.items()):
             if name in apart_from:
                 continue
-            raise GuestLost(f"guest {name} {reason}; its console ends:\n{self._console_tail(name)}")
+            if self._troubles.get(name):
+                self.await_end(name)
+            raise self.loss_of(name)(f"guest {name} {reason}; its console ends:\n{self._console_tail(name)}")
+
+    def raise_panics(self) -> None:
+        """Raise GuestPanicked if a guest is dead that panicked of its own doing."""
+        self.raise_deaths(apart_from=[one for one in self._dead if self.loss_of(one) is GuestLost])
+
+    def loss_of(self, name: str) -> type[GuestLost]:
+        """GuestPanicked where a dead guest panicked of its own doing."""
+        lines = self._troubles.get(name, [])
+        panicked = any("Kernel panic" in line for line in lines)
+        return GuestPanicked if panicked and not (self._emulated and is_emulators(lines)) else GuestLost
+
+    def await_end(self, name: str, timeout_s: float = LAST_WORDS_S) -> None:
+        """Give a guest that panicked the time to say all that it has to say. Raises HostLost if the host dies."""
+        deadline = self._monotonic() + timeout_s
+        while name not in self._gone and (left := deadline - self._monotonic()) > 0:
+            for event in self._inside(left):
+                self._take(event)
+                if name in self._gone:
+                    return
 
     def mark(self, text: str) -> int:
         """Put a mark into the host's samples and return the host's clock at it, in ns."""
@@ -188,6 +223,7 @@ class Watch:
             self._ready[event.words[0]] = int(event.words[1])
         elif event.kind == "gone":
             self._dead.setdefault(event.words[0], "died (its emulator ended)")
+            self._gone.add(event.words[0])
         elif event.kind == "console":
             return self._take_finding(event.words[0], " ".join(event.words[1:]))
         elif event.kind == "error":
@@ -196,6 +232,7 @@ class Watch:
 
     def _take_finding(self, name: str, line: str) -> bool:
         self._findings.append((name, line))
+        self._troubles.setdefault(name, []).append(line)
         if "Kernel panic" not in line:
             return False
         self._dead[name] = f"panicked ({line})"
