@@ -74,7 +74,7 @@ def collect_bundle(directory: Path, sources: Sources, choices: Choices, stage_di
     shelf = ImageShelf(sources.cache, sources.images_dir, _keys(recording.about, "images"))
     images = tuple(add_image(stage, shelf, kind) for kind in image_kinds_of(plan))
     text = _read_topology(recording)
-    resolved = resolve_topology(text, layouts, _add_definitions(stage, directory, text))
+    resolved = resolve_topology(text, layouts, _add_definitions(stage, directory, text), _commits(kernels))
     stage.write(TOPOLOGY, stage.redact(resolved.encode()))
     stage.write(KNOBS, _json(_knobs_used(plan)))
     stage.write(HOST, stage.redact(_json(_host(plan, recording))))
@@ -90,7 +90,7 @@ def collect_bundle(directory: Path, sources: Sources, choices: Choices, stage_di
         left_out=tuple(stage.left_out),
         files=(),
     )
-    stage.write(README, render_readme(head, plan, recording.about).encode())
+    stage.write(README, stage.redact(render_readme(head, plan, recording.about).encode()))
     return head.model_copy(update={"files": list_members(stage_directory)})
 
 
@@ -125,6 +125,11 @@ def _add_kernels(
     if plan.host.where != "nested":
         return kernels
     return (*kernels, add_kernel(stage, shelf, _host_kernel(sources.images_dir), topology=False))
+
+
+def _commits(kernels: Iterable[KernelPart]) -> dict[str, str]:
+    identities = ((one.name, (one.source.identity or "").split()) for one in kernels)
+    return {name: words[1] for name, words in identities if words[:1] == ["git"]}
 
 
 def _host_kernel(images_dir: Path) -> KernelPlan:

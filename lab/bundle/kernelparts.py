@@ -83,7 +83,8 @@ def _source(
     else:
         stage.lack(f"source of kernel {plan.name}", f"sources are told by reference: {identity}")
     name = _redacted(stage, PurePosixPath(source.value).name)
-    return SourceRef(kind=source.kind, value=name, ref=source.ref, identity=identity, path=member)
+    ref = None if source.ref is None else _redacted(stage, source.ref)
+    return SourceRef(kind=source.kind, value=name, ref=ref, identity=identity, path=member)
 
 
 def _add_image(stage: Stage, plan: KernelPlan, member: str, entry: CacheEntry | None, shelf: Shelf) -> None:
@@ -101,7 +102,8 @@ def _add_image(stage: Stage, plan: KernelPlan, member: str, entry: CacheEntry | 
 def _add_outcome(stage: Stage, plan: KernelPlan, entry: CacheEntry) -> dict[str, Any]:
     """What was built: fields of KernelPart."""
     where = f"kernels/{plan.name}"
-    made: dict[str, Any] = {"release": json.loads((entry.path / "about.json").read_text())["release"]}
+    release = json.loads((entry.path / "about.json").read_text())["release"]
+    made: dict[str, Any] = {"release": _redacted(stage, release)}
     if (entry.path / "config").is_file():
         made["config"] = stage.copy_text(f"{where}/config", entry.path / "config")
     log = entry.path / "build.log"

@@ -28,17 +28,24 @@ class _Dumper(yaml.SafeDumper):
 
 
 def resolve_topology(
-    text: str, kernels: Mapping[str, KernelLayout], definitions: Mapping[str, tuple[str, ...]]
+    text: str,
+    kernels: Mapping[str, KernelLayout],
+    definitions: Mapping[str, tuple[str, ...]],
+    commits: Mapping[str, str],
 ) -> str:
     """The topology `text`, as it was given, with its paths in the bundle.
 
-    `definitions` has the members for the keys knob_files and load_files. Where it runs is for whoever runs it: a
-    host that was named becomes `auto`. Raises YamlSyntaxError for what is no YAML.
+    Of its kernels those stay that ran, with `commits` in place of refs, which move. `definitions` has the members
+    for the keys knob_files and load_files. Where it runs is for whoever runs it: a host that was named becomes
+    `auto`. Raises YamlSyntaxError for what is no YAML.
     """
     value = parse_document(text).value
     _forget_host(value)
-    for name, kernel in value.get("kernels", {}).items():
+    value["kernels"] = {name: one for name, one in value.get("kernels", {}).items() if name in kernels}
+    for name, kernel in value["kernels"].items():
         _resolve_kernel(name, kernel, kernels[name])
+        if name in commits and "ref" in kernel.get("source", {}):
+            kernel["source"]["ref"] = commits[name]
     for key, members in definitions.items():
         if members:
             value[key] = [f"./{member}" for member in members]

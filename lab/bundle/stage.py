@@ -40,9 +40,12 @@ class Stage:
 
     def lack(self, what: str, why: str) -> None:
         """Note that something is not in the bundle; once is enough."""
-        one = LeftOut(what=what, why=why)
+        one = LeftOut(what=self._redacted(what), why=self._redacted(why))
         if one not in self.left_out:
             self.left_out.append(one)
+
+    def _redacted(self, text: str) -> str:
+        return self.redact(text.encode(errors="replace")).decode(errors="replace")
 
     def wants(self, part: Part, what: str) -> bool:
         """Whether `part` is wanted; if not, `what` is noted as left out."""
