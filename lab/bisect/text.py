@@ -12,6 +12,8 @@ from lab.bisect.steps import Conclusion, Kind
 _SHORT = 12
 #: Expectations that are shown beside each commit; more would not fit a line.
 _SHOWN = 2
+#: Of a message that says why there is no verdict.
+_REASON_LINES = 3
 _HEADS = ("commit", "is", "good", "bad", "none", "build s", "run s")
 
 
@@ -90,7 +92,7 @@ def _commit_lines(key: str, attempts: tuple[Attempt, ...], rules: Rules) -> Iter
             observed = f": {seen.observed}" if seen.observed else ""
             yield f"    {seen.outcome}  {seen.expectation}: {seen.subject}{observed}"
         if not one.is_verdict and one.reason:
-            yield f"    {one.reason.partition(chr(10))[0]}"
+            yield from (f"    {line}" for line in one.reason.splitlines()[:_REASON_LINES])
 
 
 def _place(seen: Seen) -> tuple[str, str, str]:
