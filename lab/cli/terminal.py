@@ -170,7 +170,10 @@ class _Stage:
 
 
 class LiveSteps:
-    """Steps as one live line, and one more for each node that is under way. rich is loaded when the first one is shown: most commands never do."""
+    """Steps as one live line, and one more for each node that is under way.
+
+    rich is loaded when the first one is shown: most commands never do.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

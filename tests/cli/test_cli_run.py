@@ -132,7 +132,7 @@ def test_up_stays_until_down(lab: Driver, wiring: FakeWiring) -> None:
 def test_next_steps_are_commands_that_exist(lab: Driver, wiring: FakeWiring) -> None:
     out = lab("up", QUICKSTART).out
     steps = [line.split()[1:] for line in out.splitlines() if line.startswith("  lab ")]
-    assert {step[0] for step in steps} == {"ssh", "exec", "knob", "load", "down"}
+    assert {step[0] for step in steps} == {"ssh", "exec", "knob", "load", "top", "down"}
     for step in steps:
         verb = step[:2] if step[0] in ("knob", "load") else step[:1]
         assert lab(*verb, "--help").code == ExitCode.PASSED
