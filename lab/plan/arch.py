@@ -32,6 +32,7 @@ class GuestArch:
 #: Choices for x86_64 are about exits, which cost most where KVM itself is emulated: `pc` has fewer devices to
 #: probe than q35; no HPET; a virtio console instead of a port written byte by byte; no timer check through
 #: the PIT; the TSC is trusted instead of being watched. A CPU that need not migrate has an invariant TSC.
+#: Warnings reach the console, with their time, and nothing that is less than one: every line costs exits.
 #: panic=-1 reboots at once, and libvirt ends the domain on reboot: a panic is noticed, not waited out.
 _ARCHES: Mapping[str, GuestArch] = MappingProxyType(
     {
@@ -46,7 +47,7 @@ _ARCHES: Mapping[str, GuestArch] = MappingProxyType(
             # AMD's, emulated ones included: without it Linux takes each thread for a core
             # (arch/x86/kernel/cpu/topology_amd.c), and QEMU leaves it out of host-passthrough. Intel's go without.
             smt_features=("topoext",),
-            cmdline="console=hvc0 quiet panic=-1 no_timer_check tsc=reliable",
+            cmdline="console=hvc0 loglevel=5 printk.time=1 panic=-1 no_timer_check tsc=reliable",
             # The TSC itself: a guest's is its host's and an offset that KVM tells, so both traces have one clock.
             trace_clock="x86-tsc",
         ),

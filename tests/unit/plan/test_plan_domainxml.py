@@ -180,7 +180,8 @@ def test_command_line_of_a_guest() -> None:
     node = made.nodes[0]
     assert render_guest_cmdline(made, node).split() == [
         "console=hvc0",
-        "quiet",
+        "loglevel=5",
+        "printk.time=1",
         "panic=-1",
         "no_timer_check",
         "tsc=reliable",
