@@ -13,8 +13,9 @@ from lab import __version__
 from lab.artifacts.builtonly import NotBuiltError
 from lab.artifacts.images import ensure_image
 from lab.artifacts.kernels import ensure_kernel
+from lab.artifacts.packages import PACKAGES
 from lab.artifacts.workshop import file_digest
-from lab.bundle.imageparts import PACKAGES, TOOLBOX, image_kinds_of
+from lab.bundle.imageparts import TOOLBOX, image_kinds_of
 from lab.plan.hostdiff import (
     Difference,
     compare_digests,
