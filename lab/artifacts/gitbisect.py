@@ -17,6 +17,8 @@ from lab.bisect.model import BaseIsBad, Found, Next, OnlySkipped, Position, Term
 from lab.errors import CommandFailed, InputError, LabFailure
 
 _TIMEOUT_S = 600
+#: Whatever the user's configuration says: no hooks, and output that programs can read.
+_SETTINGS = ("-c", "core.hooksPath=/dev/null", "-c", "color.ui=false", "-c", "log.showSignature=false")
 #: Lines that git writes into BISECT_LOG for whoever reads it (builtin/bisect--helper.c).
 _FOUND = re.compile(r"^# first bad commit: \[([0-9a-f]+)\]", re.MULTILINE)
 _POSSIBLE = re.compile(r"^# possible first bad commit: \[([0-9a-f]+)\]", re.MULTILINE)
@@ -40,7 +42,7 @@ class GitTree:
 
     def git(self, *words: str | Path, what: str) -> str:
         """What a git command says. Raises CommandFailed."""
-        argv = ["git", "-C", self.path, "-c", "core.hooksPath=/dev/null", *words]
+        argv = ["git", "-C", self.path, *_SETTINGS, *words]
         return self._commands.output(argv, what=what, timeout_s=_TIMEOUT_S)
 
     def check(self) -> None:

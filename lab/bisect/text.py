@@ -27,7 +27,10 @@ def render_tried(
     lines += _table(rows)
     for key in keys:
         lines += ["", *_commit_lines(key, attempts, rules)]
-    lines += ["", *(_conclusion_lines(conclusion, attempts) if conclusion else ["not finished yet"])]
+    if conclusion is not None:
+        lines += ["", *_conclusion_lines(conclusion, attempts)]
+    elif about.get("bad"):  # under `git bisect run` it is git that knows
+        lines += ["", "not finished yet"]
     return "\n".join(lines) + "\n"
 
 
@@ -156,8 +159,8 @@ def chance(bad: Count, fewest_good: int) -> str:
     runs = min(bad.bad, fewest_good) if fewest_good else bad.bad
     most = 100 * (1 - 0.05 ** (1 / runs))
     return (
-        f"{_counted(runs, 'run')} on either side; commits whose runs end otherwise "
-        f"more than {most:.0f} % of the time are excluded at 95 %"
+        f"{_counted(runs, 'run')} on either side; a commit that ends the other way in more than "
+        f"{most:.0f} % of its runs would have shown it, with 95 % probability"
     )
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from lab.run.bisectjournal import BisectJournal
 
 
+_GOES_ON = "the same command goes on where it was left off"
+
+
 @dataclass(frozen=True)
 class Ends:
     """What is bisected: the tree, full names of its commits, the kernels that are built from it."""
@@ -113,8 +116,10 @@ def bisect(
     about = _about(trial, ends, rules)
     directory = output or _default_directory(desk.places.state_dir, about)
     with open_journal(directory.absolute(), about) as opened:
-        desk.terminal.say(f"bisection: {directory} (the same command goes on where it was left off)")
-        conclusion = opened.conclusion() or _bisect(desk, trial, ends, rules, opened, keep_tree)
+        conclusion = opened.conclusion()
+        on = "finished before; -o with another directory begins anew" if conclusion else _GOES_ON
+        desk.terminal.say(f"bisection: {directory} ({on})")
+        conclusion = conclusion or _bisect(desk, trial, ends, rules, opened, keep_tree)
         _tell(desk, opened, as_json)
     return EXIT_CODES[conclusion.kind]
 
