@@ -34,7 +34,7 @@ class Follower:
             start_new_session=True,  # Ctrl-C on the terminal is not for it
         )
         self._looks: queue.Queue[Look] = queue.Queue(_KEPT_LOOKS)
-        self._damage = ""
+        self._damage = self._complaint = ""
         self._reader = threading.Thread(target=self._read, name="follower", daemon=True)
         self._reader.start()
 
@@ -85,7 +85,8 @@ class Follower:
     def _lost(self) -> HostLost:
         assert self._child.stderr is not None
         self._wait()
-        said = self._damage or " ".join(self._child.stderr.read().split())[-200:]
+        self._complaint = self._complaint or " ".join(self._child.stderr.read().split())[-200:]
+        said = self._damage or self._complaint
         return HostLost(f"the connection to the host ended{': ' + said if said else ''}")
 
     def _wait(self) -> None:
