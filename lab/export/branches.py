@@ -75,6 +75,10 @@ class Branches:
         """What tasks on a vCPU wrote into the guest's trace."""
         return self._writer.track(self.vcpu(node, vcpu), "marks", rank=_MARKS)
 
+    def notes(self, node: str, vcpu: int) -> Track:
+        """What the kernel's tracepoints told on a vCPU."""
+        return self._writer.track(self.vcpu(node, vcpu), "kernel", rank=_MARKS)
+
     def guest_steal(self, node: str, vcpu: int) -> Track:
         """Steal as the guest counts it."""
         about = "Growth of the steal column of /proc/stat, in per cent of elapsed time."

@@ -93,6 +93,16 @@ def _write_marks(writer: TraceWriter, branches: Branches, guest: Trace, name: Na
         mine = np.flatnonzero(shown & (marks.cpu == vcpu))
         texts = [f"{name(int(marks.tid[one]))}: {marks.text[one]}" for one in mine.tolist()]
         writer.instants(branches.marks(guest.node, vcpu), marks.t_ns[mine], texts, np.arange(len(mine)))
+    _write_notes(writer, branches, guest)
+
+
+def _write_notes(writer: TraceWriter, branches: Branches, guest: Trace) -> None:
+    """What the guest's kernel told of itself."""
+    notes = guest.notes
+    for vcpu in np.unique(notes.cpu).tolist():
+        mine = np.flatnonzero(notes.cpu == vcpu)
+        texts = [notes.text[one] for one in mine.tolist()]
+        writer.instants(branches.notes(guest.node, vcpu), notes.t_ns[mine], texts, np.arange(len(mine)))
 
 
 def _write_lock(writer: TraceWriter, track: Track, holds: Holds, lock: str, name: Name) -> None:

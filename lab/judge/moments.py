@@ -63,8 +63,8 @@ def _subject(data: Mapping[str, Any]) -> str:
 
 
 def moments_of_marks(window: TracedWindow) -> Iterator[Moment]:
-    """What tasks in guests wrote into their traces."""
+    """What tasks in guests wrote into their traces, and what their kernels told of themselves."""
     for node, trace in window.guests.items():
-        marks = trace.marks
-        for t_ns, vcpu, text in zip(marks.t_ns.tolist(), marks.cpu.tolist(), marks.text, strict=True):
-            yield Moment(t_ns, f"{node}/{vcpu}", f"mark: {text.strip()}")
+        for said, before in ((trace.marks, "mark: "), (trace.notes, "")):
+            for t_ns, vcpu, text in zip(said.t_ns.tolist(), said.cpu.tolist(), said.text, strict=True):
+                yield Moment(t_ns, f"{node}/{vcpu}", f"{before}{text.strip()}")

@@ -16,6 +16,7 @@ from lab.trace.events import WANTED, Wanted
 from lab.trace.fields import is_readable, last_of_each, read_numbers, read_rest, read_text
 from lab.trace.formats import EventFormat, Field, Formats, preempted_bit
 from lab.trace.model import Marks, Times
+from lab.trace.notes import fields_in, read_notes
 from lab.trace.ringbuffer import Buffer, Index, Records, Words, read_buffer
 
 #: No thread has a higher number (include/linux/threads.h, PID_MAX_LIMIT).
@@ -155,7 +156,8 @@ class Reader:
         self, name: str, wanted: Wanted, event: EventFormat, records: Records, chosen: Index
     ) -> Index:
         names = [one for pair in wanted.known_names(event) for one in pair]
-        fields = [event.fields[one] for one in (*wanted.columns.values(), *names)]
+        said = fields_in(wanted.said)
+        fields = [event.fields[one] for one in (*wanted.columns.values(), *names, *said)]
         fits = records.length[chosen] >= max(one.end for one in fields)
         if not fits.all():
             many, place = int((~fits).sum()), int(records.start[chosen[~fits][0]])
@@ -177,7 +179,13 @@ def _rows(wanted: Wanted, event: EventFormat, words: Words, records: Records, t_
     columns = {
         column: read_numbers(words, records, event.fields[name]) for column, name in wanted.columns.items()
     }
-    return Rows(wanted.table, t_ns, columns, _texts(event, words, records) if wanted.table is Marks else ())
+    return Rows(wanted.table, t_ns, columns, _words(wanted, event, words, records))
+
+
+def _words(wanted: Wanted, event: EventFormat, words: Words, records: Records) -> tuple[str, ...]:
+    if wanted.said:
+        return read_notes(wanted.said, event, words, records)
+    return _texts(event, words, records) if wanted.table is Marks else ()
 
 
 def _texts(event: EventFormat, words: Words, records: Records) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from lab.trace.clocks import TraceClock, covered_ticks, possible_ticks
 from lab.trace.cpuevents import CpuEvents, Reader
 from lab.trace.damage import DamageLog
 from lab.trace.formats import Formats, parse_formats, preempted_bit
-from lab.trace.model import Marks, Migrations, Switches, Ticks, Times, Trace, Wakeups
-from lab.trace.tables import merged, merged_marks, merged_moments
+from lab.trace.model import Marks, Migrations, Notes, Switches, Ticks, Times, Trace, Wakeups
+from lab.trace.tables import merged, merged_moments, merged_texts
 
 #: One clock for all CPUs, or one for each: KVM may move the counters of vCPUs apart.
 Clocks = TraceClock | Mapping[int, TraceClock]
@@ -76,7 +76,8 @@ def _trace(
         wakeups=Wakeups(**merged(cpus, Wakeups)),
         migrations=Migrations(**merged(cpus, Migrations)),
         ticks=Ticks(**merged(cpus, Ticks)),
-        marks=Marks(**merged_marks(cpus)),
+        marks=Marks(**merged_texts(cpus, Marks)),
+        notes=Notes(**merged_texts(cpus, Notes)),
         moments_ns=moments_ns,
         moments_cpu=moments_cpu,
         names=_names(formats, cpus),

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from lab.trace.fields import is_readable
 from lab.trace.formats import EventFormat
-from lab.trace.model import Marks, Migrations, Switches, Ticks, Wakeups
+from lab.trace.model import Marks, Migrations, Notes, Switches, Ticks, Wakeups
+from lab.trace.notes import fields_in
 
 #: Fields by the kernel's name of them. Each pair: a thread, and the field that has its name.
 Named = tuple[tuple[str, str], ...]
@@ -16,16 +17,19 @@ Named = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Wanted:
-    """An event that is read: the table it goes into, columns of that by fields, and fields that name threads."""
+    """An event that is read: the table it goes into, columns of that by fields, and fields that name threads.
+    `said` is the template of an event that is told in words (lab.trace.notes)."""
 
     event: str
     table: type
     columns: Mapping[str, str]
     names: Named = ()
+    said: str = ""
 
     def missing(self, event: EventFormat) -> list[str]:
-        """Fields that `event` does not have as numbers."""
-        return [name for name in self.columns.values() if not _is_number(event, name)]
+        """Fields that `event` does not have as numbers, or not at all where they are only told."""
+        untold = [name for name in fields_in(self.said) if name not in event.fields]
+        return [name for name in self.columns.values() if not _is_number(event, name)] + untold
 
     def known_names(self, event: EventFormat) -> Named:
         """Those of `names` that `event` has."""
@@ -59,6 +63,23 @@ WANTED: tuple[Wanted, ...] = (
     ),
     Wanted(
         "irq_vectors:local_timer_entry", Ticks, {"tid": "common_pid", "preempt_depth": "common_preempt_count"}
+    ),
+    # The reference series' own: images/kernels/paravirt-cpus, include/trace/events/paravirt_cpus.h.
+    Wanted(
+        "paravirt_cpus:paravirt_cpus_mask", Notes, {}, said="avoids {mask:cpus}, asked for {request:cpus}"
+    ),
+    Wanted(
+        "paravirt_cpus:paravirt_cpus_push",
+        Notes,
+        {},
+        _COMM,
+        said="pushes {comm}:{pid} from {orig_cpu} to {dest_cpu}",
+    ),
+    Wanted(
+        "paravirt_cpus:paravirt_cpus_governor",
+        Notes,
+        {},
+        said="steal governor: {decision}, core {core}, at {ratio} of {nr_cpus}",
     ),
     Wanted("ftrace:print", Marks, {"tid": "common_pid"}),
     Wanted("ftrace:raw_data", Marks, {"tid": "common_pid"}),

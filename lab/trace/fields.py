@@ -32,11 +32,15 @@ def is_readable(field: Field) -> bool:
 
 def read_text(words: Words, start: int, length: int, field: Field) -> str | None:
     """The text that `field` has in the record of `length` bytes at `start`; None where it lies outside."""
+    data = read_bytes(words, start, length, field)
+    return None if data is None else data.split(b"\0", 1)[0].decode("utf-8", errors="replace")
+
+
+def read_bytes(words: Words, start: int, length: int, field: Field) -> bytes | None:
+    """What `field`, an array, has in the record of `length` bytes at `start`; None where it lies outside."""
     record = words[start // 4 : (start + length) // 4].tobytes()
     begin, size = _place(record, field)
-    if not 0 <= begin <= begin + size <= length:
-        return None
-    return record[begin : begin + size].split(b"\0", 1)[0].decode("utf-8", errors="replace")
+    return record[begin : begin + size] if 0 <= begin <= begin + size <= length else None
 
 
 def read_rest(words: Words, start: int, length: int, begin: int) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,19 @@ class Marks:
     text: tuple[str, ...]
 
 
+def _nothing(dtype: type) -> NDArray[Any]:
+    return np.empty(0, dtype)
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What a kernel's own tracepoints tell in words (lab.trace.events), on the CPU where it happened."""
+
+    t_ns: Times = field(default_factory=lambda: _nothing(np.int64))
+    cpu: Numbers = field(default_factory=lambda: _nothing(np.int32))
+    text: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Trace:
     """The decoded trace of one machine (`node` is HOST_SCOPE or a guest) over one window.
@@ -114,6 +128,7 @@ class Trace:
     lost: Mapping[int, int] = field(default_factory=dict)
     error_ns: int = 0
     damage: tuple[str, ...] = ()
+    notes: Notes = field(default_factory=Notes)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.trace.cpuevents import CpuEvents, Rows
-from lab.trace.model import Marks, Numbers, Times
+from lab.trace.model import Numbers, Times
 
 #: The upper half of common_preempt_count is how often migration was disabled (kernel/trace/trace.c,
 #: tracing_gen_ctx_irq_test).
@@ -42,12 +42,12 @@ def _column(name: str, cpu: int, rows: Rows, preempted: int) -> NDArray[Any]:
     return _clipped(rows.columns[name])
 
 
-def merged_marks(cpus: Sequence[CpuEvents]) -> dict[str, Any]:
-    """The columns of Marks."""
-    parts = [rows for events in cpus for rows in events.rows if rows.table is Marks]
+def merged_texts(cpus: Sequence[CpuEvents], table: type) -> dict[str, Any]:
+    """The columns of a table with texts: Marks or Notes."""
+    parts = [rows for events in cpus for rows in events.rows if rows.table is table]
     order = np.argsort(_joined([rows.t_ns for rows in parts], np.int64), kind="stable")
     texts = [text for rows in parts for text in rows.texts]
-    return {**merged(cpus, Marks), "text": tuple(texts[place] for place in order.tolist())}
+    return {**merged(cpus, table), "text": tuple(texts[place] for place in order.tolist())}
 
 
 def merged_moments(cpus: Sequence[CpuEvents]) -> tuple[Times, Numbers]:
