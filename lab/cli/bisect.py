@@ -20,9 +20,23 @@ if TYPE_CHECKING:
     from lab.bisect.model import Attempt, Rules
     from lab.cli.bisecttrial import Trial
     from lab.run.bisectjournal import BisectJournal
+    from lab.topology.model import Topology
 
 
 _GOES_ON = "the same command goes on where it was left off"
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the command line says of what is bisected."""
+
+    tree: Path | None
+    bad: str | None
+    goods: tuple[str, ...]
+    kernels: tuple[str, ...]
+    host: str | None
+    no_patches: bool
+    lost_is_bad: bool
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,8 @@ def bisect(
         _tell(desk, journal, as_json)
         return ExitCode.PASSED
     rules = check_rules(Rules(votes, attempts, confirm, check_ends=not no_check))
-    trial, ends = _ask(desk, topology, tree, good, bad, kernel, host, no_patches, lost_is_bad)
+    words = Words(tree, bad, tuple(good or ()), tuple(kernel or ()), host, no_patches, lost_is_bad)
+    trial, ends = _ask(desk, topology, words)
     about = _about(trial, ends, rules)
     directory = output or _default_directory(desk.places.state_dir, about)
     with open_journal(directory.absolute(), about) as opened:
@@ -135,42 +150,35 @@ def _needed(value: Any, what: str) -> Any:
 # ---- what is asked
 
 
-def _ask(
-    desk: Desk,
-    path: Path,
-    tree: Path | None,
-    good: list[str] | None,
-    bad: str | None,
-    kernel: list[str] | None,
-    host: str | None,
-    no_patches: bool,
-    lost_is_bad: bool,
-) -> tuple[Trial, Ends]:
+def _ask(desk: Desk, path: Path, words: Words) -> tuple[Trial, Ends]:
     """Everything that can be known to be wrong is found out here, before anything is built."""
-    from lab.adapters.commands import ProcessCommands
-    from lab.artifacts.gitbisect import GitTree
     from lab.cli.asked import read_asked
     from lab.cli.bisecttrial import Trial
-    from lab.topology.atcommit import at_commit, bisected_kernels, without_patches
+    from lab.topology.atcommit import at_commit, without_patches
 
     asked = read_asked(path, desk.places)
-    opened = GitTree(ProcessCommands(), Path(_needed(tree, "--tree")).absolute())
-    opened.check()
-    kernels = bisected_kernels(asked, tuple(kernel or ()), opened.path)
-    if no_patches:
-        asked = without_patches(asked, kernels, _fragments(desk, path))
-    ends = Ends(
-        opened,
-        opened.commit(_needed(bad, "--bad")).name,
-        tuple(dict.fromkeys(opened.commit(one).name for one in _needed(good, "--good"))),
-        kernels,
-    )
-    count = opened.check_range(ends.bad, ends.goods)
-    desk.terminal.say(f"{count} commits may be the first bad one")
-    trial = Trial(asked, host, lost_is_bad)
-    at_bad = at_commit(asked, kernels, opened.path, ends.bad)
+    ends = _find_ends(desk, asked, words)
+    if words.no_patches:
+        asked = without_patches(asked, ends.kernels, _fragments(desk, path))
+    trial = Trial(asked, words.host, words.lost_is_bad)
+    at_bad = at_commit(asked, ends.kernels, ends.tree.path, ends.bad)
     replace(trial, topology=at_bad).check(desk)
     return trial, ends
+
+
+def _find_ends(desk: Desk, topology: Topology, words: Words) -> Ends:
+    from lab.adapters.commands import ProcessCommands
+    from lab.artifacts.gitbisect import GitTree
+    from lab.topology.atcommit import bisected_kernels
+
+    tree = GitTree(ProcessCommands(), Path(_needed(words.tree, "--tree")).absolute())
+    tree.check()
+    kernels = bisected_kernels(topology, words.kernels, tree.path)
+    bad = tree.commit(_needed(words.bad, "--bad")).name
+    goods = tuple(dict.fromkeys(tree.commit(one).name for one in _needed(words.goods, "--good")))
+    count = tree.check_range(bad, goods)
+    desk.terminal.say(f"{count} {'commit' if count == 1 else 'commits'} may be the first bad one")
+    return Ends(tree, bad, goods, kernels)
 
 
 def _fragments(desk: Desk, path: Path) -> dict[str, tuple[str, ...]]:
@@ -190,7 +198,7 @@ def _about(trial: Trial, ends: Ends, rules: Rules) -> dict[str, Any]:
         "tree": str(ends.tree.path),
         "bad": ends.bad,
         "goods": list(ends.goods),
-        "kernels": json.loads(json.dumps(kernels)),
+        "kernels": kernels,
         "host": trial.host,
         "lost_is_bad": trial.lost_is_bad,
         "rules": asdict(rules),
