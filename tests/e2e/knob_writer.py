@@ -48,14 +48,17 @@ class OpenSsh:
         self._words = words
 
     def run(self, command: str, *, timeout_s: float, check: bool = True) -> CommandResult:
-        done = subprocess.run(
-            [*self._words, command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [*self._words, command],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise GuestLost(f"{self._words}: no answer within {timeout_s} s") from None
         if done.returncode == 255:
             raise GuestLost(f"{self._words}: {done.stderr}")
         return CommandResult(done.returncode, done.stdout, done.stderr)
