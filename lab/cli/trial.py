@@ -88,46 +88,47 @@ def prepare_trial(desk: Desk, wanted: Wanted, work: Path, *, fetch: bool) -> Pre
 
     Without `fetch` no source is fetched. Raises InputError, PatchRejected, and what reading a topology raises.
     """
-    workshop, places = desk.wiring.workshop, desk.places
-    shipped = shipped_series(places.images_dir)
-    topology = read_asked(wanted.topology, places)
-    series = SeriesReader(workshop.commands, places.images_dir, work / "b4").read(wanted.source)
-    config = read_config(wanted.config)
-    if config is not None:
-        series = replace(series, fragment=config)
+    shipped = shipped_series(desk.places.images_dir)
+    topology = read_asked(wanted.topology, desk.places)
+    series = _read_series(desk, wanted, work)
+    write_series(series, work / _SERIES)
     base = read_base(topology, wanted.kernel, shipped) if wanted.kernel else None
     trial = Trial(_SERIES, wanted.repeats, series.title, base)
-    write_series(series, work / _SERIES)
-    plan = _plan(desk, wanted, _made(topology, trial, work, shipped))
-    commit, commit_notes = choose_commit(
-        workshop, series.base_commit, [one.source for one in _bases(topology, plan)]
-    )
-    if commit is not None:
-        trial = replace(trial, ref=commit)
-        plan = _plan(desk, wanted, _made(topology, trial, work, shipped))
+
+    def planned(trial: Trial) -> LabPlan:
+        return _plan(desk, wanted, _made(topology, trial, work, shipped))
+
+    sources = [one.source for one in _bases(topology, planned(trial))]
+    commit, commit_notes = choose_commit(desk.wiring.workshop, series.base_commit, sources)
+    trial = replace(trial, ref=commit)
+    plan = planned(trial)
+    bases, applies = _check_bases(desk, _bases(topology, plan), series, work, fetch=fetch)
+    notes = (*series.notes, *commit_notes, *_config_notes(wanted, series, topology, plan))
+    return PreparedTrial(wanted, series, topology, trial, plan, bases, applies, notes, shipped)
+
+
+def _read_series(desk: Desk, wanted: Wanted, work: Path) -> Series:
+    """With the config that was asked for instead of its own."""
+    reader = SeriesReader(desk.wiring.workshop.commands, desk.places.images_dir, work / "b4")
+    series, config = reader.read(wanted.source), read_config(wanted.config)
+    return series if config is None else replace(series, fragment=config)
+
+
+def _check_bases(
+    desk: Desk, bases: list[KernelPlan], series: Series, work: Path, *, fetch: bool
+) -> tuple[tuple[str, ...], bool]:
+    """What each base is made of, and whether it is known of all that the series applies. Raises PatchRejected."""
+    workshop = desk.wiring.workshop
     if not fetch:
         workshop = replace(workshop, cache=BuiltOnly(workshop.cache.root, workshop.progress))
-    told = []
-    for kernel in _bases(topology, plan):
+    told, applies = [], True
+    for kernel in bases:
         try:
             told.append(_told_base(kernel, check_series(workshop, kernel, series.patches, work)))
         except NotBuiltError:
             told.append(f"{_source_name(kernel)}, not fetched yet")
-    return PreparedTrial(
-        wanted=wanted,
-        series=series,
-        topology=topology,
-        trial=trial,
-        plan=plan,
-        bases=tuple(dict.fromkeys(told)),
-        applies=not any("not fetched yet" in one for one in told),
-        notes=(
-            *series.notes,
-            *commit_notes,
-            *_config_notes(series, topology, plan, given=config is not None),
-        ),
-        shipped=shipped,
-    )
+            applies = False
+    return tuple(dict.fromkeys(told)), applies
 
 
 def _made(topology: Topology, trial: Trial, directory: Path, shipped: tuple[str, ...]) -> Topology:
@@ -161,9 +162,9 @@ def _source_name(kernel: KernelPlan) -> str:
     return f"{source.kind} {source.value if source.kind == 'debian' else PurePath(source.value).name}"
 
 
-def _config_notes(series: Series, topology: Topology, plan: LabPlan, *, given: bool) -> Iterator[str]:
+def _config_notes(wanted: Wanted, series: Series, topology: Topology, plan: LabPlan) -> Iterator[str]:
     if series.same_as is not None and series.source != series.same_as:
-        config = "" if given else ", and its config is used"
+        config = "" if wanted.config else ", and its config is used"
         yield f"the patches are those of {series.same_as}, which comes with the lab{config}"
     own = {node.kernel for node in topology.nodes}
     patched = next(kernel for kernel in plan.kernels if kernel.name not in own)
