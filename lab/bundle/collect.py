@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def collect_bundle(directory: Path, sources: Sources, choices: Choices, stage_di
     """
     recording = Recording(directory)
     plan = recording.plan()
-    redactor = None if choices.secrets is None else _redactor(choices.secrets, plan)
+    redactor = None if choices.secrets is None else _redactor(choices.secrets, recording, plan)
     stage = Stage(stage_directory, redactor.apply if redactor else bytes, choices.parts)
     layouts = {one.name: lay_out_kernel(one) for one in plan.kernels}
     RecordingAdder(stage, plan, redactor, layouts).add(directory)
@@ -94,8 +95,13 @@ def collect_bundle(directory: Path, sources: Sources, choices: Choices, stage_di
     return head.model_copy(update={"files": list_members(stage_directory)})
 
 
-def _redactor(secrets: Secrets, plan: LabPlan) -> Redactor:
-    return Redactor(secrets.of_plan(plan), _words(plan_as_dict(plan)))
+def _redactor(secrets: Secrets, recording: Recording, plan: LabPlan) -> Redactor:
+    """Every attempt that was lost had a network of its own."""
+    secrets = secrets.of_plan(plan)
+    for lost in recording.lost_attempts():
+        with suppress(RecordingError):
+            secrets = secrets.of_plan(Recording(lost).plan())
+    return Redactor(secrets, _words(plan_as_dict(plan)))
 
 
 def _words(value: Any) -> Iterator[str]:

@@ -47,6 +47,7 @@ def describe_host(plan: LabPlan) -> str:
     """A host in a line: where, how many pCPUs, what ran on it."""
     host = plan.host
     kind = "an emulated host VM" if host.emulated else "a host VM" if host.where == "nested" else "a machine"
+    kind += f" ({host.cpu})" if host.cpu else ""
     versions = [
         f"{name} {version}"
         for name, version in (("kernel", host.kernel), ("libvirt", host.libvirt), ("QEMU", host.qemu))

@@ -42,6 +42,11 @@ _PUBLIC_KEY = re.compile(
 )
 _SSH_HOST = re.compile(rb"ssh://[^\s/\"'<>]+")
 _HOME = re.compile(rb"/(home|Users)/(?!USER\b)[^/\s\"':,;<>]+")
+#: An entry of a cache of the lab's, wherever that lay when it was built.
+_CACHE = re.compile(
+    rb"(?<![\w.])/[^\s\"'=:,]*?/((?:kernel|source|probe|toolbox|[a-z-]+-image)/\.?[0-9a-f]{20}\b)"
+)
+_CCACHE = re.compile(rb"\b(CCACHE_DIR=)/[^\s\"']*")
 _URI_HOST = re.compile(rb"\b((?:https?|ftp)://)[^\s/\"'<>]+")
 _IPV4 = re.compile(rb"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w.-]*\w)")
 _IPV6 = re.compile(
@@ -66,13 +71,13 @@ class Secrets:
     macs: frozenset[str] = frozenset()
 
     def of_plan(self, plan: LabPlan) -> Secrets:
-        """These, with what a plan says: the ssh host, directories that its kernels came from, its own network."""
+        """These, with what a plan says: the ssh host, directories of the host and of kernels, its own network."""
         where = plan.host.where.removeprefix("ssh://") if plan.host.where.startswith("ssh://") else ""
         user, _, machine = where.rpartition("@")
         return Secrets(
             machines=(*self.machines, *_names([machine.partition(":")[0]])),
             users=(*self.users, *_names([user])),
-            paths={**_kernel_paths(plan), **self.paths},
+            paths={**_kernel_paths(plan), plan.host.store_dir: "STORE", **self.paths},
             networks=(*self.networks, f"{plan.network.gateway}/{plan.network.prefix}"),
             macs=self.macs | {node.mac.lower() for node in plan.nodes},
         )
@@ -106,6 +111,8 @@ class Redactor:
             (_PUBLIC_KEY, rb"\1 KEY"),
             (_SSH_HOST, b"ssh://user@host"),
             *_path_steps(secrets.paths),
+            (_CACHE, rb"CACHE/\1"),
+            (_CCACHE, rb"\1CACHE/ccache"),
             (_HOME, rb"/\1/USER"),
             (_URI_HOST, rb"\1HOST"),
             *_name_steps(secrets.machines, b"MACHINE", kept),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -19,6 +20,7 @@ from lab.bundle.opening import open_bundle
 from lab.errors import InputError, RecordingError
 from lab.plan.decide import plan_lab
 from lab.plan.facts import HostFacts
+from lab.plan.labplan import render_plan_json
 from lab.recording import Recording
 from lab.topology.decode import read_topology
 
@@ -234,6 +236,18 @@ def test_a_lost_attempt_comes_with_it(reported, tmp_path):
     (lost,) = Recording(bundle.recording).lost_attempts()
     assert Recording(lost).plan().name == "pair"
     assert "jdoe" not in (lost / "plan.json").read_text()
+
+
+def test_addresses_of_a_lost_attempt_are_the_labs_own(reported, tmp_path):
+    aside = reported.recording / "lost/1"
+    shutil.copytree(reported.recording, aside, ignore=shutil.ignore_patterns("lost", "core.dump"))
+    plan = reported.plan()
+    network = dataclasses.replace(plan.network, gateway="10.99.98.1")
+    write(aside / "plan.json", render_plan_json(dataclasses.replace(plan, network=network)))
+    write(aside / "guests/one/console.log", "10.99.98.2 asked 10.97.96.2")
+    bundle = bundle_of(reported, tmp_path)
+    console = (bundle.recording / "lost/1/guests/one/console.log").read_text()
+    assert console == "10.99.98.2 asked ADDRESS"
 
 
 def test_host_and_knobs_are_told(reported, tmp_path):

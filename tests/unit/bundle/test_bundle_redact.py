@@ -108,6 +108,9 @@ def test_a_machine_called_like_a_word_of_the_plan_spoils_nothing(reported, tmp_p
         ("ssh://someone@somewhere", False),
         ("/home/someone/x", False),
         ("00:00:00:00:00:00", True),
+        ("in /elsewhere/cache/kernel/.0123456789abcdef0123.x/work", False),
+        ("CCACHE_DIR=/elsewhere/ccache CC=gcc", False),
+        ("kernel/sched/fair.c and /proc/sys/kernel/sched", True),
         ("aa:bb:cc:dd:ee:ff", False),
     ],
 )
