@@ -26,14 +26,17 @@ from lab.artifacts.images import GUEST, HOST, ensure_image
 from lab.artifacts.kernels import ensure_kernel, host_kernel_plan
 from lab.artifacts.ports import Progress
 from lab.artifacts.probe import ensure_probe
+from lab.artifacts.selftests import ensure_selftests
 from lab.artifacts.toolbox import ensure_toolbox
 from lab.artifacts.workshop import Workshop
 from lab.errors import HostError, InputError
+from lab.loads.model import SELFTEST_IMAGE
 from lab.places import Places
 from lab.plan.assume import HOST_VM_MEMORY_MIB, host_vm_pcpu_count
 from lab.plan.decide import plan_lab
 from lab.plan.facts import HostFacts
 from lab.plan.labplan import LabPlan
+from lab.run.kernelfiles import booted_kernels
 from lab.run.lab import Surroundings
 from lab.run.ports import Host, Launch, Narrator
 from lab.run.records import LabRecord, LabRecords, new_lab_id
@@ -200,11 +203,17 @@ class Wiring:
             init_binary=ensure_probe(self.workshop).init,
             modules={name: built.modules for name, built in kernels.items() if built.modules},
             images={name: made.image for name, made in images.items() if name != GUEST},
+            selftests=self._selftests(plan),
             keys={
                 "kernels": {name: built.key for name, built in kernels.items()},
                 "images": {name: made.key for name, made in images.items()},
             },
         )
+
+    def _selftests(self, plan: LabPlan) -> dict[str, Path]:
+        """Of the kernels that nodes with selftests boot."""
+        wanted = {name for node, name in booted_kernels(plan) if node.image == SELFTEST_IMAGE}
+        return {one.name: ensure_selftests(self.workshop, one) for one in plan.kernels if one.name in wanted}
 
     def surroundings(self, launch: Launch) -> Surroundings:
         """What making a lab needs besides a plan."""

@@ -22,6 +22,7 @@ from lab.judge.preempted import evaluate_preempted, evaluate_preempted_by, evalu
 from lab.judge.preemptions import evaluate_preemptions
 from lab.judge.reported import evaluate_reported
 from lab.judge.runfairness import evaluate_fairness
+from lab.judge.selftests import evaluate_selftests
 from lab.judge.steal import evaluate_steal
 from lab.judge.throughput import evaluate_throughput
 from lab.judge.verdict import Judgement, Outcome, Verdict
@@ -34,6 +35,7 @@ _JUDGES: dict[ExpectationKind, Callable[[ExpectationPlan, Evidence], Iterator[Ve
     "agreement": evaluate_agreement,
     "throughput": evaluate_throughput,
     "reported": evaluate_reported,
+    "selftests": evaluate_selftests,
     "affinity_unchanged": evaluate_affinity,
     "affinity_changed": evaluate_affinity,
     "fold_effect": evaluate_fold_effect,

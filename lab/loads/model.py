@@ -13,13 +13,15 @@ OverGuests = Literal["sum", "mean", "max"]
 Take = Literal["only", "first", "last", "sum", "mean", "max", "min"]
 Ends = Literal["itself", "stopped"]
 #: Output that no regular expression can read; lab.measure.loadparsers has the parsers.
-ParserName = Literal["cyclictest-json", "ping", "pvlock"]
+ParserName = Literal["cyclictest-json", "ktap", "ping", "pvlock"]
 Value = str | int | float | bool
 
 #: The kind whose tasks count their work while they run (images/probe/pvspin.c): nothing of it is parsed.
 SPIN = "spin"
 #: The root image of guests whose loads need nothing else.
 GUEST_IMAGE = "guest"
+#: That of guests which are given the selftests of their kernel's source (lab.artifacts.selftests).
+SELFTEST_IMAGE = "guest-kselftest"
 
 
 @dataclass(frozen=True)

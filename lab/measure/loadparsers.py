@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
+from lab.measure.ktap import parse_ktap
 from lab.plan.labplan import LoadMetricPlan
 
 _Fields = Mapping[str, float]
@@ -101,6 +102,21 @@ def parse_pvlock(text: str) -> _Fields:
     return found
 
 
+def parse_selftests(text: str) -> _Fields:
+    """kselftest (lab.measure.ktap): how many tests passed, failed, skipped."""
+    found = parse_ktap(text)
+    if found is None:
+        raise OutputError("no TAP in it")
+    if found.missing:
+        have = "has" if found.missing == 1 else "have"
+        raise OutputError(f"{found.missing} of the tests announced {have} no result")
+    return {
+        "passed": float(found.count("pass")),
+        "failed": float(found.count("fail")),
+        "skipped": float(found.count("skip")),
+    }
+
+
 def _pairs(line: str) -> dict[str, float]:
     return {key: float(value) for key, value in re.findall(r"(\w+)=(\d+)(?=\s|$)", line)}
 
@@ -108,6 +124,7 @@ def _pairs(line: str) -> dict[str, float]:
 #: By the names that lab.loads.model.ParserName lists.
 PARSERS: Mapping[str, Callable[[str], _Fields]] = {
     "cyclictest-json": parse_cyclictest_json,
+    "ktap": parse_selftests,
     "ping": parse_ping,
     "pvlock": parse_pvlock,
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lab.measure.happened import ClockNear, EventLike, PhaseLike
+from lab.measure.ktap import SelfTest, parse_ktap
 from lab.measure.loadparsers import OutputError, read_metric
 from lab.measure.loadruns import LoadOutput, RunStatus, RunStatusError, parse_status
 from lab.measure.windows import ClockMatch, LoadResult
@@ -86,7 +87,8 @@ def _result(
     values, missing = _values(load, output.output.decode(errors="replace"))
     unknown = () if clock else (f"the clock of {load.node} is not known, nor when exactly it ran",)
     doubts = (*unknown, *_ending_doubts(load, status, end_ns - begin_ns), *_loss(load, status), *missing)
-    return replace(_place(run, begin_ns, end_ns, phases, doubts), status=status.status, values=values)
+    placed = _place(run, begin_ns, end_ns, phases, doubts)
+    return replace(placed, status=status.status, values=values, tests=_tests(load, output.output))
 
 
 def _times(run: _Run, status: RunStatus, clock: ClockMatch | None) -> tuple[int, int]:
@@ -103,6 +105,13 @@ def _values(load: LoadPlan, text: str) -> tuple[tuple[tuple[str, float], ...], t
         except OutputError as error:
             missing.append(f"its output does not tell {metric.name}: {error}")
     return tuple(values), tuple(missing)
+
+
+def _tests(load: LoadPlan, output: bytes) -> tuple[SelfTest, ...]:
+    if not any(metric.parser == "ktap" for metric in load.metrics):
+        return ()
+    found = parse_ktap(output.decode(errors="replace"))
+    return found.results if found else ()
 
 
 def _ending_doubts(load: LoadPlan, status: RunStatus, ran_ns: int) -> Iterator[str]:

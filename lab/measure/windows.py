@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lab.measure.findings import Finding
+from lab.measure.ktap import SelfTest
 
 if TYPE_CHECKING:  # columns of numbers take longer to load than most commands take
     from lab.trace.summary import PhaseTrace
@@ -199,7 +200,7 @@ class LoadResult:
     It ran from `begin_ns` to `end_ns` of the host's clock, most of that in the window of `phase`, and ended with
     `status` (0: well; 128 + N: by signal N, as shells have it); None where its end was not seen. `values` are by
     the name of the metric (LoadPlan.metrics), without those that its output does not have. `doubts` as for
-    PhaseWindow, for these values alone.
+    PhaseWindow, for these values alone. `tests` are results of selftests that it ran.
     """
 
     node: str
@@ -210,6 +211,7 @@ class LoadResult:
     status: int | None
     values: tuple[tuple[str, float], ...]
     doubts: tuple[str, ...] = ()
+    tests: tuple[SelfTest, ...] = ()
 
 
 @dataclass(frozen=True)

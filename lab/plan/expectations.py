@@ -13,6 +13,7 @@ from lab.topology.contentionspec import PredictionExpectation
 from lab.topology.governspec import GOVERNOR_LIMITS, DecisionsExpectation, GovernorExpectation
 from lab.topology.model import Topology
 from lab.topology.reportspec import ReportedExpectation
+from lab.topology.selftestspec import SelftestsExpectation
 from lab.topology.spec import (
     EXPECTATION_KINDS,
     AgreementExpectation,
@@ -42,6 +43,8 @@ def _plan_expectation(topology: Topology, spec: ExpectationSpec) -> ExpectationP
         return _throughput(spec.throughput)
     if spec.reported is not None:
         return _reported(topology, spec.reported)
+    if spec.selftests is not None:
+        return _selftests(spec.selftests)
     if spec.affinity_unchanged is not None:
         return _affinity(spec.affinity_unchanged.load, spec.affinity_unchanged.phase)
     if spec.affinity is not None:
@@ -140,6 +143,17 @@ def _reported(topology: Topology, spec: ReportedExpectation) -> ExpectationPlan:
         metric=spec.metric,
         minimum=spec.min,
         maximum=spec.max,
+    )
+
+
+def _selftests(spec: SelftestsExpectation) -> ExpectationPlan:
+    known = f" but for {', '.join(spec.may_fail)}" if spec.may_fail else ""
+    return ExpectationPlan(
+        kind="selftests",
+        text=f"selftests of {spec.load} in {spec.phase}: none fails{known}",
+        phases=(spec.phase,),
+        load=spec.load,
+        may_fail=spec.may_fail,
     )
 
 

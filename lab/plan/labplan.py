@@ -14,6 +14,9 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from lab.knobs.model import BackendKind, Conversion, KnobKind, Registry
+from lab.plan.buildplan import ArtifactPlan as ArtifactPlan
+from lab.plan.buildplan import KernelPlan as KernelPlan
+from lab.plan.buildplan import KernelSourcePlan as KernelSourcePlan
 from lab.plan.facts import HostFacts
 from lab.plan.traceplan import TracePlan as TracePlan
 
@@ -25,6 +28,7 @@ ExpectationKind = Literal[
     "agreement",
     "throughput",
     "reported",
+    "selftests",
     "affinity_unchanged",
     "affinity_changed",
     "fold_effect",
@@ -94,38 +98,6 @@ class NetworkPlan:
     bridge: str
     gateway: str
     prefix: int
-
-
-@dataclass(frozen=True)
-class KernelSourcePlan:
-    """Where a kernel's source comes from. Paths are absolute."""
-
-    kind: Literal["debian", "tarball", "tree", "image"]
-    value: str
-    ref: str | None = None
-
-
-@dataclass(frozen=True)
-class KernelPlan:
-    """A kernel to build or take. `patches` are absolute paths of patch files or mboxes in the order in which
-    they apply; `fragments` absolute paths of config fragments, the lab's own first. Those that are `tolerated` may
-    name symbols that the source does not know: they were written for another kernel."""
-
-    name: str
-    source: KernelSourcePlan
-    patches: tuple[str, ...]
-    fragments: tuple[str, ...]
-    cmdline: str
-    tolerated: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ArtifactPlan:
-    """Something that must exist before the lab can start: built once, cached."""
-
-    kind: Literal["toolbox", "host-kernel", "host-image", "guest-image", "kernel", "probe"]
-    name: str
-    detail: str
 
 
 @dataclass(frozen=True)
@@ -354,6 +326,7 @@ class ExpectationPlan:
     Of traced phases (lab.topology.tracedspec): `statistic` is rate, p50, p90, p99, max or share for preempted and
     wakeup_latency, the state for preempted_while; `taker` is how the name begins for preempted_by. Their bounds are
     per second for rate and preempted_by, ms for lengths, per cent for share, preempted_while and directed_yield.
+    `may_fail` are globs of selftests whose failures are known.
     """
 
     kind: ExpectationKind
@@ -371,6 +344,7 @@ class ExpectationPlan:
     verdicts: tuple[str, ...] = ()
     statistic: str | None = None
     taker: str | None = None
+    may_fail: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -148,14 +148,16 @@ class Host(Protocol):
 @dataclass(frozen=True)
 class Launch:
     """Local files that guests are made of: root image, kernels by name, the init program, by kernel the archive of
-    its modules, for those that have modules, and further root images by name, for nodes that have another. `keys`
-    say which entries of the cache they are: under `kernels` and `images`, by name."""
+    its modules, for those that have modules, further root images by name, for nodes that have another, by kernel
+    the archive of its selftests for nodes that run them. `keys` say which entries of the cache they are: under
+    `kernels` and `images`, by name."""
 
     root_image: Path
     kernels: Mapping[str, Path]
     init_binary: Path
     modules: Mapping[str, Path] = field(default_factory=dict)
     images: Mapping[str, Path] = field(default_factory=dict)
+    selftests: Mapping[str, Path] = field(default_factory=dict)
     keys: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 

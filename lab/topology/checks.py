@@ -25,6 +25,7 @@ from lab.topology.knobchecks import KnobChecker
 from lab.topology.loadchecks import check_loads_over_phases
 from lab.topology.reportspec import ReportedExpectation
 from lab.topology.resolve import NodeTable, expand_nodes
+from lab.topology.selftestspec import SelftestsExpectation
 from lab.topology.spec import (
     AffinityExpectation,
     AgreementExpectation,
@@ -216,6 +217,12 @@ def _reported(checker: _Checker, expect: ReportedExpectation, loc: Loc) -> Itera
         yield from checker.bounds(expect.min, expect.max, ("min", "max"), loc)
 
 
+def _selftests(checker: _Checker, expect: SelftestsExpectation, loc: Loc) -> Iterator[Finding]:
+    yield from checker.load(expect.load, (*loc, "load"))
+    yield from checker.phase(expect.phase, (*loc, "phase"))
+    yield from checker.runs(expect.load, expect.phase, (*loc, "phase"))
+
+
 def _affinity(
     checker: _Checker, expect: AffinityExpectation | PhaseAffinityExpectation, loc: Loc
 ) -> Iterator[Finding]:
@@ -284,6 +291,7 @@ _EXPECTATIONS: dict[str, Callable[[_Checker, Any, Loc], Iterator[Finding]]] = {
     "agreement": _agreement,
     "throughput": _throughput,
     "reported": _reported,
+    "selftests": _selftests,
     "affinity_unchanged": _affinity,
     "affinity": _affinity,
     "fold_effect": _fold_effect,

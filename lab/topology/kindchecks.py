@@ -87,6 +87,11 @@ def _expected(spec: TopologySpec, kinds: Catalogue) -> Iterator[Finding]:
         loc: Loc = ("expect", index)
         if expect.reported is not None:
             yield from check_metric(spec.load, kinds, expect.reported, (*loc, "reported"))
+        if expect.selftests is not None:
+            kind = kind_of.get(expect.selftests.load)
+            if kind is not None and not any(metric.parser == "ktap" for metric in kind.metrics):
+                message = f"selftests is about results of tests, of which a {kind.name} reports none"
+                yield Finding((*loc, "selftests"), message, needs=(loc, ("load",), *_needs(kind.name)))
         for key in ("throughput", "affinity", "affinity_unchanged"):
             said = getattr(expect, key)
             kind = kind_of.get(said.load) if said is not None else None

@@ -48,6 +48,7 @@ from lab.topology.findingspec import AllowFindingSpec as AllowFindingSpec
 from lab.topology.governspec import DecisionsExpectation, GovernorExpectation, GovernSpec
 from lab.topology.loadspec import LoadSpec as LoadSpec
 from lab.topology.reportspec import ReportedExpectation
+from lab.topology.selftestspec import SelftestsExpectation
 from lab.topology.tracedspec import (
     TRACED_KINDS,
     DirectedYieldExpectation,
@@ -298,6 +299,7 @@ EXPECTATION_KINDS = (
     "agreement",
     "throughput",
     "reported",
+    "selftests",
     "affinity_unchanged",
     "affinity",
     "fold_effect",
@@ -318,6 +320,7 @@ class ExpectationSpec(Spec):
     agreement: AgreementExpectation | None = None
     throughput: ThroughputExpectation | None = None
     reported: ReportedExpectation | None = None
+    selftests: SelftestsExpectation | None = None
     affinity_unchanged: AffinityExpectation | None = None
     affinity: PhaseAffinityExpectation | None = None
     fold_effect: FoldEffectExpectation | None = None

@@ -18,6 +18,7 @@ LONG = (
     "hackbench-groups",
     "hotplug-storm",
     "interrupts",
+    "kselftest",
     "lock-holder",
     "neighbour",
     "nohz-full",
