@@ -32,6 +32,8 @@ from lab.artifacts.workshop import Workshop, file_digest
 from lab.errors import BuildFailed, CommandFailed, InputError
 from lab.plan.labplan import KernelPlan, KernelSourcePlan
 
+#: The ELF kernel with its symbols; kernels that were built before it was kept do not have it.
+DEBUG_NAME = "vmlinux.debug"
 #: Counts up when the code below makes another kernel out of the same inputs.
 _VERSION = 1
 _CONFIG_TIMEOUT_S = 300
@@ -285,6 +287,13 @@ class _Job:
             # Symbols are in System.map; the boot loader reads segments only.
             ["objcopy", "--strip-all", obj / "vmlinux", directory / "vmlinux"],
             what="stripping vmlinux",
+            log=log,
+            timeout_s=_CONFIG_TIMEOUT_S,
+        )
+        self.workshop.commands.run(
+            # For debuggers, and where it was built with debug information for files and lines.
+            ["objcopy", "--compress-debug-sections", obj / "vmlinux", directory / DEBUG_NAME],
+            what="keeping symbols",
             log=log,
             timeout_s=_CONFIG_TIMEOUT_S,
         )

@@ -18,6 +18,7 @@ from lab.cli import (
     compare,
     completion,
     console,
+    decode,
     doctor,
     down,
     exec_,
@@ -106,6 +107,7 @@ app.command("compare")(guarded(compare.compare))
 app.command("preempt")(guarded(preempt.preempt))
 app.command("timeline")(guarded(timeline.timeline))
 app.command("report")(guarded(report.report))
+app.command("decode")(guarded(decode.decode))
 app.command("export")(guarded(export.export))
 app.command("bundle")(guarded(bundle.bundle))
 app.command("repro")(guarded(repro.repro))

@@ -120,6 +120,8 @@ def _run(desk: Desk, topology: Path, record: Path | None, host: str | None) -> J
 
 def run_topology(desk: Desk, topology: Topology, where: str, directory: Path) -> None:
     """Carry a topology out on the host `where` (never auto) and leave a recording in `directory`."""
+    from lab.adapters.commands import ProcessCommands
+    from lab.cli.decoding import decode_quietly
     from lab.run.definitions import keep_definitions
     from lab.run.experiment import run_experiment
 
@@ -135,6 +137,7 @@ def run_topology(desk: Desk, topology: Topology, where: str, directory: Path) ->
     finally:
         keep_definitions(topology, directory)
     desk.terminal.end_step()
+    decode_quietly(directory, desk.places.cache_dir, ProcessCommands())
 
 
 def fresh_directory(state_dir: Path, name: str) -> Path:

@@ -122,7 +122,8 @@ def test_a_build_keeps_the_images_and_what_explains_them(
     assert kernel.boot_image == kernel.vmlinux
     assert kernel.boot_image.read_bytes() == b"stripped"
     kept = {path.name for path in kernel.bzimage.parent.iterdir() if path.is_file()}
-    assert kept == {"bzImage", "vmlinux", "config", "System.map", "build.log", "about.json", "inputs.json"}
+    named = {"config", "System.map", "build.log", "about.json", "inputs.json"}
+    assert kept == {"bzImage", "vmlinux", "vmlinux.debug", *named}
     (fragment,) = plan.fragments
     copy = kept_fragment(kernel.bzimage.parent, 1, fragment)
     assert copy is not None
