@@ -12,27 +12,22 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 HELP = """\
-1  overview: pCPUs, vCPUs, loads, what happened last
-2  knobs of one machine     3  console of one guest     4  what happened
+1 overview   2 knobs   3 console   4 what happened
+n / p    next / previous machine (knobs) or guest (console)
+Enter    change the knob under the cursor, as `lab knob set` does
+r        read the knobs again
+space    stop the picture; again: go on
+arrows, PgUp, PgDn, Home, End: move        q, Ctrl-C: quit
 
-n / p       next / previous machine (knobs) or guest (console)
-arrows, PgUp, PgDn, Home, End    move
-Enter       change the knob under the cursor (the kernel is asked, the
-            change is journalled as by `lab knob set`)
-r           read the knobs again
-space       stop the picture; again: go on
-?           this help        q, Ctrl-C   quit
-
-busy     of the pCPU, by its idle time         ~  may run elsewhere too
-runs     of elapsed time, the vCPU's thread on its host
-steal    guest: as the guest counts it; host: its thread's run delay
-preempted  involuntary context switches of its thread, each second
-work     units of work of a load's tasks (spin), each second
-
+busy       of the pCPU, by its idle time; ~ may run elsewhere too
+runs       the vCPU's thread on its host, of elapsed time
+steal      guest: as it counts it; host: the thread's run delay
+preempted  involuntary context switches of the thread
+work       units of work of a load's tasks, where they count them
 watching   what reading along costs, of one pCPU of the host
 
-Rates are over the last 3 seconds. They are for looking at: what counts
-is measured by `lab run`."""
+Rates are over the last 3 seconds and are for looking at: what
+counts is measured by `lab run`."""
 
 
 class HelpScreen(ModalScreen[None]):

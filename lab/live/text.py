@@ -95,7 +95,7 @@ def render_head(state: LiveState, width: int, title: str) -> list[Line]:
         return [*lines, Line(clip(state.trouble, width), "bad")]
     if state.t_ns == 0:
         return [*lines, Line("waiting for the first samples", "warn")]
-    return [*lines, Line(clip("   ".join(_doing(state)), width), _head_tone(state))]
+    return [*lines, Line(clip("  ".join(_doing(state)), width), _head_tone(state))]
 
 
 def _doing(state: LiveState) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _doing(state: LiveState) -> Iterator[str]:
     if state.is_silent(HOST_SCOPE):
         yield "the host's probe is not heard"
     guests = len(state.plan.nodes)
-    yield f"{guests - len(state.gone)} of {guests} guests up"
+    yield f"{guests - len(state.gone)}/{guests} guests up"
     yield f"{state.plan.overcommit:g} vCPUs a pCPU"
     if state.follower_pct is not None:
         yield f"watching {state.follower_pct:.1f}%"

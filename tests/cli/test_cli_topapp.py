@@ -73,7 +73,7 @@ def test_overview_fills_and_q_quits(stage: Stage) -> None:
         await seen(pilot)
         shown = text_of(app, "#overview-text")
         assert "guest1.0" in shown and "50.0%" in shown and "20.0/s" in shown and "2 k/s" in shown
-        assert "2 of 2 guests up" in text_of(app, "#head")
+        assert "2/2 guests up" in text_of(app, "#head")
         await pilot.press("q")
 
     assert stage.run(script).return_code == 0
@@ -123,7 +123,7 @@ def test_a_guest_that_vanishes_and_comes_back(stage: Stage) -> None:
         stage.follower.gone = {"guest2"}
         stage.source.pass_seconds(2)
         await seen(pilot)
-        assert "1 of 2 guests up" in text_of(app, "#head")
+        assert "1/2 guests up" in text_of(app, "#head")
         shown = text_of(app, "#overview-text")
         assert "gone" in shown and "guest guest2 is gone: its emulator ended" in shown
         assert "guest1.0" in shown and "50.0%" in shown
@@ -131,7 +131,7 @@ def test_a_guest_that_vanishes_and_comes_back(stage: Stage) -> None:
         stage.source.tell(Restarted("guest2"))
         stage.source.pass_seconds(3)
         await seen(pilot)
-        assert "2 of 2 guests up" in text_of(app, "#head")
+        assert "2/2 guests up" in text_of(app, "#head")
 
     stage.run(script)
 
@@ -154,7 +154,7 @@ def test_help_opens_and_closes(stage: Stage) -> None:
         assert any("change the knob under the cursor" in line for line in screen_lines(app))
         stage.source.pass_seconds(3)
         await seen(pilot)
-        assert "2 of 2 guests up" in text_of(app, "#head")
+        assert "2/2 guests up" in text_of(app, "#head")
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpScreen)
 
@@ -254,9 +254,9 @@ def test_paused_it_keeps_the_picture(stage: Stage) -> None:
         stage.follower.gone = {"guest1"}
         stage.source.pass_seconds(2)
         await seen(pilot)
-        assert "paused" in text_of(app, "#head") and "2 of 2 guests up" in text_of(app, "#head")
+        assert "paused" in text_of(app, "#head") and "2/2 guests up" in text_of(app, "#head")
         await pilot.press("space")
-        assert "1 of 2 guests up" in text_of(app, "#head")
+        assert "1/2 guests up" in text_of(app, "#head")
 
     stage.run(script)
 

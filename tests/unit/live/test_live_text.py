@@ -34,7 +34,7 @@ def frame(state: LiveState, width: int) -> list[str]:
 def test_the_whole_frame() -> None:
     assert frame(watched(), 80) == [
         "fake (abc123) on nested: up",
-        "2 of 2 guests up   2 vCPUs a pCPU   watching 0.2%",
+        "2/2 guests up  2 vCPUs a pCPU  watching 0.2%",
         "",
         "pCPU    busy                      vCPUs, and what each runs, in %",
         "0       100%  ██████████████████  guest1.0 50  guest2.0 50",
