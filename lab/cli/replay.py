@@ -147,10 +147,13 @@ def settle_builds(scenario: Scenario, plan: LabPlan, only_built: Workshop, *, al
     for kernel in plan.kernels:
         if kernel.name in scenario.kernels:
             continue
+        if kernel.source.kind == "image":
+            scenario = _tell(scenario, kernel.name, "the ready image that the reporter used")
+            continue
         if is_kernel_built(only_built, kernel):
             scenario = _tell(scenario, kernel.name, "the reporter's, built here before")
             continue
-        reason = _why_foreign(scenario, kernel, only_built.images_dir)
+        reason = _why_foreign(kernel, only_built.images_dir)
         if not reason:
             scenario = _tell(scenario, kernel.name, "the reporter's, built here")
         elif allowed:
@@ -160,9 +163,7 @@ def settle_builds(scenario: Scenario, plan: LabPlan, only_built: Workshop, *, al
     return scenario
 
 
-def _why_foreign(scenario: Scenario, kernel: KernelPlan, images_dir: Path) -> str:
-    if kernel.source.kind == "image":
-        return ""
+def _why_foreign(kernel: KernelPlan, images_dir: Path) -> str:
     if kernel.source.kind != "debian":
         return f"its {kernel.source.kind} is the reporter's"
     return why_foreign(kernel, images_dir)

@@ -318,3 +318,66 @@ def test_what_is_no_bundle_is_refused(lab: Driver, tmp_path: Path) -> None:
     assert "Traceback" not in done.err
     missing = repro(lab, tmp_path / "y.tar.zst", code=ExitCode.BAD_INPUT)
     assert "cannot be read" in missing.err
+
+
+# ---- kernels of other kinds
+
+
+def test_a_ready_image_travels_in_the_bundle(
+    lab: Driver, wiring: ReproWiring, report: Report, tmp_path: Path
+) -> None:
+    (tmp_path / "vmlinux").write_bytes(b"\x7fELF" + bytes(100))
+    text = QUICKSTART.read_text().replace('source: {debian: "6.12"}', "source: {image: ./vmlinux}")
+    file = report(text.replace("    patches: [paravirt-cpus]\n", ""))
+    (tmp_path / "vmlinux").unlink()
+    told = json.loads(repro(lab, file, "--json").out)
+    assert told["kernels"] == {"paravirt": "the ready image that the reporter used"}
+    assert told["reproduced"] == "yes"
+
+
+def test_a_source_that_is_not_here_is_told_and_can_be_replaced(
+    lab: Driver, wiring: ReproWiring, report: Report, tmp_path: Path
+) -> None:
+    (tmp_path / "linux").mkdir()
+    (tmp_path / "linux/Kconfig").write_text("")
+    file = report(QUICKSTART.read_text().replace('source: {debian: "6.12"}', "source: {tree: ./linux}"))
+    done = repro(lab, file, code=ExitCode.BAD_INPUT)
+    assert (
+        "kernel paravirt of the bundle: its source is not here, and the bundle has no image of it" in done.err
+    )
+    assert "--kernel paravirt=PATH puts another in its place" in done.err
+    told = json.loads(repro(lab, file, "--kernel", tmp_path / "linux", "--json").out)
+    assert told["kernels"]["paravirt"] == f"swapped: the source tree {tmp_path / 'linux'}"
+    assert told["reproduced"] == "yes"
+
+
+ARMS = """\
+version: 1
+name: two-arms
+host: {where: nested, pcpus: 0-1}
+kernels:
+  one: {source: {debian: "6.12"}}
+  two: {source: {debian: "6.1"}}
+nodes: [{name: guest, count: 2, vcpus: 2, kernel: one}]
+load: [{name: busy, tasks: 2}]
+phases: [{name: contended, start: [busy], duration: 6s, settle: 200ms}]
+arms: [{name: base}, {name: other, kernel: two}]
+repeats: {count: 3, seed: 7, warmup: 0}
+expect: [{steal: {phase: contended, min: 40%, max: 60%}}]
+"""
+
+
+def test_arms_are_compared_arm_by_arm_and_run_in_the_same_order(
+    lab: Driver, wiring: ReproWiring, report: Report, tmp_path: Path
+) -> None:
+    file = report(ARMS)
+    done = repro(lab, file, "--record", tmp_path / "mine")
+    assert "REPRODUCED: all " in done.out
+    assert "Phase contended.base" in done.out
+    assert "same" in done.out
+    mine, theirs = (Recording(tmp_path / name).plan() for name in ("mine", "theirs"))
+    assert [one.name for one in mine.phases] == [one.name for one in theirs.phases]
+    ambiguous = repro(lab, file, "--kernel", "6.12", code=ExitCode.BAD_INPUT)
+    assert "the scenario boots 2 kernels (one, two); say which is swapped" in ambiguous.err
+    told = json.loads(repro(lab, file, "--kernel", "two=one", "--dry-run", "--json").out)
+    assert told["kernels"]["two"] == "swapped: the scenario's own kernel one"
