@@ -26,6 +26,7 @@ _GONE = re.compile(
 #: A host that hangs answers never; one that is emulated and loaded may take half a minute for a domain.
 _ANSWER_S = 60
 _START_S = 180
+_DUMP_S = 900
 
 libvirt.registerErrorHandler(lambda _context, _error: None, None)
 
@@ -152,6 +153,28 @@ class LibvirtHypervisor:
             host_pcpus = self._connection.getCPUMap()[0]
             mask = tuple(pcpu in pcpus for pcpu in range(host_pcpus))
             self._connection.lookupByName(domain).pinVcpu(vcpu, mask)  # of the running domain
+
+    @bounded(_ANSWER_S)
+    def open_gdb(self, domain: str) -> int:
+        """QEMU chooses the port, and tells it among its character devices (label ``gdb``)."""
+        command = {"command-line": "gdbserver tcp:127.0.0.1:0"}
+        said = str(self.monitor(domain, "human-monitor-command", **command)).strip()
+        devices = {one["label"]: str(one["filename"]) for one in self.monitor(domain, "query-chardev")}
+        port = re.search(r"127\.0\.0\.1:(\d+)", devices.get("gdb", ""))
+        if port is None:
+            raise LabFailure(
+                f"domain {domain}: QEMU's gdb stub does not listen: {said or devices.get('gdb')}"
+            )
+        return int(port[1])
+
+    @bounded(_DUMP_S)
+    def dump_memory(self, domain: str, path: str, *, compressed: bool) -> None:
+        """libvirt's core dump of memory only (`virsh dump --memory-only`), while the domain is paused."""
+        form = "KDUMP_ZLIB" if compressed else "RAW"
+        with translated(f"dumping {domain} into {path}"):
+            self._connection.lookupByName(domain).coreDumpWithFormat(
+                path, getattr(libvirt, f"VIR_DOMAIN_CORE_DUMP_FORMAT_{form}"), libvirt.VIR_DUMP_MEMORY_ONLY
+            )
 
     @bounded(_ANSWER_S)
     def monitor(self, name: str, command: str, **arguments: Any) -> Any:

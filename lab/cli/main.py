@@ -21,10 +21,12 @@ from lab.cli import (
     decode,
     doctor,
     down,
+    dump,
     exec_,
     explain,
     export,
     gc,
+    gdb,
     govern,
     host,
     image,
@@ -121,6 +123,8 @@ app.command("ssh", context_settings=_FOREIGN_WORDS)(guarded(ssh.ssh))
 app.command("exec", context_settings=_FOREIGN_WORDS)(guarded(exec_.exec_))
 app.command("console")(guarded(console.console))
 app.command("logs")(guarded(logs.logs))
+app.command("gdb")(guarded(gdb.gdb))
+app.command("dump")(guarded(dump.dump))
 app.command("down")(guarded(down.down))
 app.command("gc")(guarded(gc.gc))
 app.command("completion")(guarded(completion.completion))

@@ -67,7 +67,11 @@ class RunningLab:
 
 def find_running(desk: Desk, name: str | None) -> RunningLab:
     """The lab that is up under this name or id, or the only one. Raises InputError, LabFailure if it is damaged."""
-    record = desk.records.find(name)
+    return read_running(desk, desk.records.find(name))
+
+
+def read_running(desk: Desk, record: LabRecord) -> RunningLab:
+    """The lab of a record whose guests have come up. Raises LabFailure if it is damaged."""
     directory = desk.records.directory(record.lab_id)
     try:
         plan = parse_plan_json((directory / "plan.json").read_bytes())
@@ -115,14 +119,14 @@ def machine_command(desk: Desk, lab: RunningLab, node: str, command: str) -> lis
     """The words that run a shell command on a node, or on the host, by OpenSSH: its output comes as it is made."""
     if node != HOST_SCOPE:
         return ["ssh", "-F", str(write_ssh_config(desk, lab)), "-T", "-o", "BatchMode=yes", node, command]
-    to_host = _proxy(desk, lab)
+    to_host = host_command(desk, lab)
     return [*to_host, command] if to_host else ["/bin/sh", "-c", command]
 
 
 def terminal_on_host(desk: Desk, lab: RunningLab, words: Sequence[str]) -> list[str]:
     """The words that run a program on the lab's host with this terminal as its own. ssh looks for no escape of its
     own in what is typed."""
-    to_host = _proxy(desk, lab)
+    to_host = host_command(desk, lab)
     if not to_host:
         return list(words)
     *ssh, target = to_host
@@ -134,11 +138,11 @@ def write_ssh_config(desk: Desk, lab: RunningLab) -> Path:
     logins = [GuestLogin(node.name, node.address, lab.host_keys[node.name]) for node in lab.plan.nodes]
     known_hosts, config = lab.directory / "known_hosts", lab.directory / "ssh_config"
     known_hosts.write_text("".join(f"{one.address} {one.host_key}\n" for one in logins))
-    config.write_text(render_ssh_config(logins, lab.key_file, known_hosts, _proxy(desk, lab)))
+    config.write_text(render_ssh_config(logins, lab.key_file, known_hosts, host_command(desk, lab)))
     return config
 
 
-def _proxy(desk: Desk, lab: RunningLab) -> tuple[str, ...]:
+def host_command(desk: Desk, lab: RunningLab) -> tuple[str, ...]:
     """The ssh command that reaches the lab's host; empty where that is this machine."""
     where = lab.record.where
     if where == "nested":

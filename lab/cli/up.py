@@ -3,26 +3,36 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lab.cli.desk import Desk, desk_of
 from lab.cli.parameters import HostOption, TopologyFile
-from lab.errors import Lost
+from lab.errors import InputError, Lost
 
 if TYPE_CHECKING:
     from lab.plan.facts import HostFacts
     from lab.plan.labplan import LabPlan
     from lab.recording import Event
     from lab.run.events import Journal
+    from lab.topology.model import Topology
 
 #: Labs lost while they come up before this gives in.
 _ATTEMPTS = 3
 
 
-def up(ctx: typer.Context, topology: TopologyFile, host: HostOption = None) -> None:
+def up(
+    ctx: typer.Context,
+    topology: TopologyFile,
+    host: HostOption = None,
+    gdb: Annotated[
+        list[str] | None,
+        typer.Option("--gdb", metavar="NODE", help="Let a debugger attach to this guest. May be repeated."),
+    ] = None,
+) -> None:
     """Bring a topology up to work with.
 
     It stays until `lab down`. Its knobs are set; loads and phases are yours.
@@ -31,9 +41,33 @@ def up(ctx: typer.Context, topology: TopologyFile, host: HostOption = None) -> N
 
     desk = desk_of(ctx)
     asked = read_asked(topology, desk.places)
+    _check_nodes(asked, gdb or [])
     where = asked_where(host, asked)
     where = desk.wiring.resolve_where(where)
-    desk.print(render_next_steps(bring_up(desk, where, lambda facts: desk.wiring.plan(asked, facts))))
+    plan = bring_up(desk, where, lambda facts: desk.wiring.plan(asked, facts))
+    desk.print(render_next_steps(plan))
+    for node in gdb or []:
+        desk.print(_gdb_lines(desk, plan, node))
+
+
+def _check_nodes(asked: Topology, nodes: list[str]) -> None:
+    known = [node.name for node in asked.nodes]
+    for node in nodes:
+        if node not in known:
+            raise InputError(
+                f"--gdb {node}: topology {asked.name} has no such node (it has: {', '.join(known)})"
+            )
+
+
+def _gdb_lines(desk: Desk, plan: LabPlan, node: str) -> str:
+    """How to attach, now that QEMU listens."""
+    from lab.cli.debugging import gdb_words
+    from lab.cli.running import find_running, open_running_host
+
+    running = find_running(desk, plan.lab_id)
+    with open_running_host(desk, running) as host:
+        words = gdb_words(desk, running, host, node)
+    return f"\n  lab gdb {node}\n  {shlex.join(words)}\n"
 
 
 def bring_up(desk: Desk, where: str, make_plan: Callable[[HostFacts], LabPlan]) -> LabPlan:

@@ -101,6 +101,13 @@ class Hypervisor(Protocol):
     def pin_vcpu(self, domain: str, vcpu: int, pcpus: Sequence[int]) -> None:
         """Let a vCPU run on these pCPUs only, from now on."""
 
+    def open_gdb(self, domain: str) -> int:
+        """Let QEMU's gdb stub listen for a debugger of a running domain; its port on the host's loopback."""
+
+    def dump_memory(self, domain: str, path: str, *, compressed: bool) -> None:
+        """Write memory and registers of a running domain into a new file on the host: an ELF core, or compressed
+        as kdump does it. The domain stands still meanwhile."""
+
     def close(self) -> None:
         """Give the connection up; safe to repeat."""
 
