@@ -52,12 +52,13 @@ def _texts_of(finding: Finding) -> Iterator[str]:
 def _verdict(plan: LabPlan, alike: Sequence[Finding]) -> Verdict:
     first = alike[0]
     times = f" ({len(alike)} times)" if len(alike) > 1 else ""
-    outcome, why = _outcome(plan, first)
+    outcome, why = finding_outcome(plan, first)
     reason = "; ".join(filter(None, (why, "" if outcome is Outcome.PASSED else _told(first))))
     return Verdict(outcome, EXPECTATION, first.where, "", f"{headline(first)}{times}", reason)
 
 
-def _outcome(plan: LabPlan, finding: Finding) -> tuple[Outcome, str]:
+def finding_outcome(plan: LabPlan, finding: Finding) -> tuple[Outcome, str]:
+    """What a finding counts as, and why where it does not speak for itself."""
     if any(is_allowed(finding, allowed) for allowed in plan.allow_findings):
         return Outcome.PASSED, "allowed by allow_findings"
     if finding.environment:
@@ -95,7 +96,7 @@ def _told(finding: Finding) -> str:
 def finding_document(finding: Finding, plan: LabPlan) -> dict[str, Any]:
     """A finding as plain containers: what was reported, where it stands, and what it counts as."""
     report = finding.report
-    outcome, reason = _outcome(plan, finding)
+    outcome, reason = finding_outcome(plan, finding)
     return {
         "kind": report.kind,
         "node": finding.node,

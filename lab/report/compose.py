@@ -10,6 +10,7 @@ from lab.plan.changes import render_hog
 from lab.report.armview import arm_grids, arm_texts
 from lab.report.console import excerpt
 from lab.report.doubtview import doubt_grids, other_grids
+from lab.report.findingview import finding_grids
 from lab.report.journal import journal_grids
 from lab.report.loadview import load_views
 from lab.report.material import Material
@@ -51,6 +52,7 @@ def compose_page(material: Material) -> Page:
         topology_text=material.topology_text,
         measuring=tuple(measuring_facts(material)),
         clocks=clock_grids(material),
+        findings=finding_grids(material),
     )
 
 

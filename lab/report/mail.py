@@ -15,6 +15,7 @@ from lab.judge.table import render_phase_table, render_summary, render_verdicts
 from lab.report.compose import placement_notes
 from lab.report.console import excerpt
 from lab.report.doubtview import doubt_grids, other_grids
+from lab.report.findingview import finding_grids
 from lab.report.journal import journal_grids
 from lab.report.material import Material
 from lab.report.page import Fact, Grid
@@ -49,6 +50,8 @@ def _blocks(material: Material) -> Iterator[Iterable[str]]:
     for grid in journal_grids(material):
         yield _rows(grid)
     for grid in (*_doubts(material), *other_grids(material)):
+        yield _rows(grid)
+    for grid in finding_grids(material):
         yield _rows(grid)
     yield from _consoles(material)
     yield _facts("Environment", environment_facts(material))
@@ -108,7 +111,7 @@ def _row(names: Sequence[str], row: Sequence[str], heads: int) -> str:
 
 
 def _ascii(text: str) -> str:
-    return text.replace("→", "->").replace("…", "...")
+    return text.replace("→", "->").replace("←", "<-").replace("…", "...")
 
 
 def _consoles(material: Material) -> Iterator[list[str]]:

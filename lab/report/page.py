@@ -110,3 +110,4 @@ class Page:
     topology_text: str
     measuring: tuple[Fact, ...]
     clocks: tuple[Grid, ...]
+    findings: tuple[Grid, ...] = ()
