@@ -72,10 +72,9 @@ class TopApp(App[None]):
         self._source = source
         self._bench = bench
         self.state = LiveState(source.plan)
-        self._guests = tuple(node.name for node in source.plan.nodes)
-        self._machines = (*self._guests, HOST_SCOPE)
+        self._machines = (*(node.name for node in source.plan.nodes), HOST_SCOPE)
         self._machine = 0
-        self._guest_shown = 0
+        self._console = 0
         self._rows: Sequence[KnobRow] = ()
         self._console_shown: tuple[str, int] = ("", 0)
         self._paused = False
@@ -166,7 +165,7 @@ class TopApp(App[None]):
 
     def _draw_console(self) -> None:
         """What is new of the guest's console; all of it where another was shown before."""
-        node = self._guests[self._guest_shown]
+        node = self._machines[self._console]
         lines = self.state.consoles.get(node, ())
         shown, last = self._console_shown
         log = self.query_one("#console", Log)
@@ -178,7 +177,9 @@ class TopApp(App[None]):
         log.write_lines([printable(line) for line in new])
         self._console_shown = (node, total)
         gone = " (gone)" if node in self.state.gone else ""
-        self._put("#console-about", [Line(f"console of {node}{gone}; n: next guest", "head")])
+        who = "the host" if node == HOST_SCOPE else node
+        nothing = "" if total else " (nothing is known of it)"
+        self._put("#console-about", [Line(f"console of {who}{gone}{nothing}; n: next", "head")])
 
     # ---- keys
 
@@ -197,7 +198,7 @@ class TopApp(App[None]):
             self._machine = (self._machine + step) % len(self._machines)
             self._ask_for_knobs()
         elif self._pane == "console-pane":
-            self._guest_shown = (self._guest_shown + step) % len(self._guests)
+            self._console = (self._console + step) % len(self._machines)
         self._draw()
 
     def action_pause(self) -> None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from lab.errors import LabFailure
 from lab.recording import Event
@@ -39,25 +41,46 @@ class GuestsFile:
         return [name for name, files in guests.items() if before.get(name) != files]
 
 
+class GrowingFile:
+    """A file of lines that grows, of which at first no more than the last `most` bytes are read."""
+
+    def __init__(self, path: Path, most: int | None = None) -> None:
+        self._path = path
+        self._most = most
+        self._offset = 0
+        self._rest = b""
+
+    def new(self) -> list[bytes]:
+        """Whole lines since the last time; none while it cannot be read."""
+        try:
+            with self._path.open("rb") as file:
+                data = self._read(file)
+        except OSError:
+            return []
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return lines
+
+    def _read(self, file: BinaryIO) -> bytes:
+        size = file.seek(0, os.SEEK_END)
+        if size < self._offset:  # somebody has begun it anew
+            self._offset, self._rest = 0, b""
+        if self._most is not None and size - self._offset > self._most:
+            self._offset = size - self._most
+        file.seek(self._offset)
+        data = file.read()
+        self._offset += len(data)
+        return data
+
+
 class EventsFile:
     """A run's events.jsonl, as it grows (lab.recording)."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._rest = b""
+        self._file = GrowingFile(path)
 
     def new(self) -> Iterator[Event]:
-        """Whole lines since the last time; what cannot be read is left out."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except OSError:
-            return
-        self._offset += len(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
+        """Events since the last time; what cannot be read is left out."""
+        for line in self._file.new():
             try:
                 found = json.loads(line)
                 yield Event(int(found.pop("t_ns")), str(found.pop("kind")), found)

@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 HELP = """\
 1 overview   2 knobs   3 console   4 what happened
-n / p    next / previous machine (knobs) or guest (console)
+n / p    next / previous machine, of knobs and consoles
 Enter    change the knob under the cursor, as `lab knob set` does
 r        read the knobs again
 space    stop the picture; again: go on

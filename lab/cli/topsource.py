@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,12 +13,12 @@ from pathlib import Path
 from lab.cli.desk import Desk
 from lab.cli.running import RunningLab
 from lab.cli.topeye import Eye, open_eye
-from lab.cli.topfiles import EventsFile, GuestsFile
+from lab.cli.topfiles import EventsFile, GrowingFile, GuestsFile
 from lab.cli.toplabs import title_of
 from lab.errors import LabError
 from lab.live.state import Happening
-from lab.live.step import Restarted, Trouble, Update
-from lab.plan.labplan import LabPlan
+from lab.live.step import Restarted, Said, Trouble, Update
+from lab.plan.labplan import HOST_SCOPE, LabPlan
 from lab.recording import EVENTS_FILE
 from lab.run.experiment import RECORDING_POINTER
 from lab.run.ports import AgentEvent
@@ -27,6 +28,10 @@ from lab.run.records import LabState
 _LOOK_S = 0.25
 _RETRY_S = 3.0
 _CLOSE_S = 15.0
+#: What of a long console of the host is shown.
+_CONSOLE_BYTES = 8192
+#: A guest that is up speaks as soon as somebody listens.
+_HEARD_S = 10.0
 
 
 class LabSource:
@@ -39,6 +44,8 @@ class LabSource:
         self._news: queue.SimpleQueue[Update] = queue.SimpleQueue()
         self._guests = GuestsFile(lab.directory)
         self._events: EventsFile | None = None
+        self._host_console: GrowingFile | None = None
+        self._unheard: dict[str, float] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lab-source", daemon=True)
 
@@ -92,6 +99,8 @@ class LabSource:
         self._guests.changed()
         for name, files in self._guests.guests.items():
             eye.look_at(name, files)
+        deadline = time.monotonic() + _HEARD_S
+        self._unheard = dict.fromkeys(self._guests.guests if eye.agent is not None else (), deadline)
         while not self._over.is_set() and self._exists():
             looks = eye.follower.looks()
             if looks:
@@ -100,25 +109,43 @@ class LabSource:
                 self.tell(look)
             for event in eye.events():
                 self._take_event(event)
+            self._tell_unheard()
             self._read_local(eye)
             self._over.wait(_LOOK_S)
 
     def _take_event(self, event: AgentEvent) -> None:
-        if event.kind == "console":
+        if event.kind in ("ready", "gone"):
+            self._unheard.pop(event.words[0], None)
+        elif event.kind == "console":
             self.tell(Happening(0, f"{event.words[0]} says: {' '.join(event.words[1:])}", "bad"))
         elif event.kind == "error":
             self.tell(Happening(0, f"the probe on the host: {event.text}", "warn"))
+
+    def _tell_unheard(self) -> None:
+        for name in [name for name, deadline in self._unheard.items() if time.monotonic() > deadline]:
+            del self._unheard[name]
+            text = f"{name} is not heard: somebody else may read its port (`lab govern`, another `lab top`)"
+            self.tell(Happening(0, text, "warn"))
 
     def _read_local(self, eye: Eye) -> None:
         for name in self._guests.changed():
             self.tell(Restarted(name))
             self.tell(Happening(0, f"{name} was started anew", "warn"))
             eye.look_again(name, self._guests.guests[name])
+        self._read_host_console()
         if self._events is None:
             self._events = self._find_events()
         if self._events is not None:
             for event in self._events.new():
                 self.tell(event)
+
+    def _read_host_console(self) -> None:
+        """Of a host VM of the lab's own, which writes it here."""
+        if self._host_console is None and self._lab.record.where == "nested":
+            self._host_console = GrowingFile(self._desk.wiring.host_vm.console_log, _CONSOLE_BYTES)
+        lines = [] if self._host_console is None else self._host_console.new()
+        if lines:
+            self.tell(Said(HOST_SCOPE, tuple(line.decode(errors="replace").rstrip("\r") for line in lines)))
 
     def _find_events(self) -> EventsFile | None:
         """Of a run they are in its recording, which the lab's directory points to."""

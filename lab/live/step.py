@@ -35,13 +35,21 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class Said:
+    """Whole new lines of a console that no look brings: the host's own (HOST_SCOPE)."""
+
+    source: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Restarted:
     """A guest was started anew."""
 
     node: str
 
 
-Update = Look | Happening | Trouble | Restarted | EventLike
+Update = Look | Happening | Trouble | Said | Restarted | EventLike
 
 
 def take_look(state: LiveState, look: Look) -> LiveState:
@@ -53,12 +61,10 @@ def take_look(state: LiveState, look: Look) -> LiveState:
             heard[name] = grown
     host = look.streams.get(HOST_SCOPE, ProbeStream(None))
     new = replace(
-        _timed(state, look.t_ns),
+        _take_texts(_timed(state, look.t_ns), look.texts),
         t_ns=look.t_ns,
         heard=heard,
         gone=(state.gone - frozenset(_spoke(look))) | {one.guest for one in host.gone},
-        consoles=_longer(state.consoles, look.texts),
-        console_totals=_more(state.console_totals, look.texts),
         phase=_phase_after(state.phase, host),
         follower=(look.t_ns, look.cpu_ns),
         follower_pct=_follower_pct(state.follower, look),
@@ -99,6 +105,8 @@ def advance(state: LiveState, update: Update) -> LiveState:
             return take_trouble(state, update)
         case Restarted():
             return forget_node(state, update.node)
+        case Said():
+            return _take_texts(state, {update.source: update.lines})
         case _:
             return take_event(state, update)
 
@@ -128,19 +136,14 @@ def _grow(before: Heard | None, stream: ProbeStream, now_ns: int) -> Heard | Non
     return Heard(stream.hello, recent, now_ns if grew or before is None else before.heard_ns)
 
 
-def _longer(
-    consoles: Mapping[str, tuple[str, ...]], new: Mapping[str, tuple[str, ...]]
-) -> Mapping[str, tuple[str, ...]]:
+def _take_texts(state: LiveState, new: Mapping[str, tuple[str, ...]]) -> LiveState:
     if not new:
-        return consoles
-    return {
-        **consoles,
-        **{name: (*consoles.get(name, ()), *lines)[-KEPT_LINES:] for name, lines in new.items()},
-    }
-
-
-def _more(totals: Mapping[str, int], new: Mapping[str, tuple[str, ...]]) -> Mapping[str, int]:
-    return {**totals, **{name: totals.get(name, 0) + len(lines) for name, lines in new.items()}}
+        return state
+    consoles, totals = dict(state.consoles), dict(state.console_totals)
+    for name, lines in new.items():
+        consoles[name] = (*consoles.get(name, ()), *lines)[-KEPT_LINES:]
+        totals[name] = totals.get(name, 0) + len(lines)
+    return replace(state, consoles=consoles, console_totals=totals)
 
 
 def _follower_pct(before: tuple[int, int] | None, look: Look) -> float | None:

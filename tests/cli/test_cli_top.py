@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,9 +18,7 @@ from typing import Any
 
 import pytest
 from cli.driving import Driver, FakeHost, FakeHypervisor, FakeShell
-from fakehost import FakeAgent
 from faketop import FakeFollower, FakeSource, make_top_plan
-from fakeworld import FakeWorld
 
 from lab.cli import topeye
 from lab.cli.desk import Desk, make_desk
@@ -33,11 +32,12 @@ from lab.cli.toplabs import find_seen, title_of
 from lab.cli.topsource import LabSource
 from lab.errors import ExitCode, HostLost, InputError, KnobError, LabFailure
 from lab.live.feed import Look
-from lab.live.step import Restarted, Trouble, Update
+from lab.live.step import Restarted, Said, Trouble, Update
 from lab.plan.domainxml import GuestPaths
 from lab.plan.labplan import HOST_SCOPE, LabPlan, render_plan_json
 from lab.run.boot import GuestFiles, write_guests
 from lab.run.experiment import RECORDING_POINTER
+from lab.run.ports import AgentEvent
 from lab.run.records import LabState
 
 DEADLINE_S = 20.0
@@ -237,11 +237,30 @@ class FakeProgram:
         return self.said.read_text().splitlines() if self.said.exists() else []
 
 
+class ToldAgent:
+    """A probe that does nothing, and says what a test says."""
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self.commands: list[str] = []
+        self._said: deque[AgentEvent] = deque()
+
+    def send(self, line: str) -> None:
+        self.commands.append(line)
+
+    def say(self, kind: str, *words: str) -> None:
+        self._said.append(AgentEvent(kind, words))
+
+    def events(self, _timeout_s: float) -> Iterator[AgentEvent]:
+        while self._said:
+            yield self._said.popleft()
+
+
 class World:
     """A desk whose hosts are fakes and whose host commands run here."""
 
     def __init__(self, desk: Desk, program: FakeProgram, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.agent: FakeAgent | None = None
+        self.agent: ToldAgent | None = None
         self.staged: list[Path] = []
         self.opened = 0
         self.argv: list[str] = []
@@ -250,7 +269,9 @@ class World:
         self.host.stage = self._stage  # type: ignore[attr-defined]
         self.host.start_agent = self._start_agent  # type: ignore[attr-defined]
         self.host.shell.answers["rm -f"] = ""  # type: ignore[index]
+        self.console = program.said.with_name("host-console")
         desk.wiring = SimpleNamespace(
+            host_vm=SimpleNamespace(console_log=self.console),
             reopen_host=self._reopen,
             probe_file=lambda: Path("/probe"),
             staged_probe=lambda _record: "pvprobe",
@@ -268,14 +289,18 @@ class World:
         return "/store/pvprobe"
 
     @contextmanager
-    def _start_agent(self, stream: str, _interval_ms: int) -> Iterator[FakeAgent]:
-        self.agent = FakeAgent(FakeWorld(), stream)
+    def _start_agent(self, stream: str, _interval_ms: int) -> Iterator[ToldAgent]:
+        self.agent = ToldAgent(stream)
         yield self.agent
 
     def _command(self, _desk: Desk, _lab: RunningLab, node: str, command: str) -> list[str]:
         assert node == HOST_SCOPE
         self.argv = shlex.split(command)
         return [sys.executable, str(self._program.path)]
+
+
+def told(update: Update) -> str:
+    return str(getattr(update, "text", ""))
 
 
 def collect_news(source: LabSource, into: list[Update]) -> list[Update]:
@@ -321,18 +346,28 @@ def test_a_lab_that_is_up_gets_a_probe_for_as_long(
     lab = make_lab(LabState.UP)
     program = FakeProgram(tmp_path, lab.plan)
     world = World(desk, program, monkeypatch)
+    world.console.write_text("x" * 9000 + "\nLinux\r\nhal")
+    monkeypatch.setattr("lab.cli.topsource._HEARD_S", 1.0)
     source = LabSource(desk, lab, 1000)
     source.start()
     news: list[Update] = []
     until("looks", lambda: sum(isinstance(one, Look) for one in collect_news(source, news)) >= 3)
+    until("the host", lambda: any(isinstance(one, Said) for one in collect_news(source, news)))
+    assert next(one.lines for one in news if isinstance(one, Said))[1:] == ("Linux",)
     assert world.agent is not None
+    world.agent.say("ready", "guest1", "5")
     world.agent.say("console", "guest1", "BUG:", "bad")
     until(
         "the finding",
         lambda: any("BUG: bad" in getattr(one, "text", "") for one in collect_news(source, news)),
     )
+    until(
+        "word of guest2",
+        lambda: any("guest2 is not heard" in told(one) for one in collect_news(source, news)),
+    )
+    assert not any("guest1 is not heard" in told(one) for one in news)
     source.close()
-    assert world.agent._told == {"guest1", "guest2"}
+    assert [one.split()[:2] for one in world.agent.commands] == [["guest", "guest1"], ["guest", "guest2"]]
     host_stream, guest_stream = program.commands()[0].split(), program.commands()[1].split()
     assert host_stream[:2] == ["stream", HOST_SCOPE] and host_stream[2] == world.agent.stream
     assert guest_stream[2].startswith("/lab/top-") and guest_stream[3] == str(1 << 20)

@@ -13,7 +13,8 @@ from textual.widgets import ContentSwitcher, DataTable, Input, Log, Static
 
 from lab.cli.topapp import POLL_S, TopApp
 from lab.cli.topscreens import HelpScreen, KnobScreen
-from lab.live.step import Restarted, Trouble
+from lab.live.step import Restarted, Said, Trouble
+from lab.plan.labplan import HOST_SCOPE
 
 Script = Callable[[TopApp, "Pilot[None]"], Awaitable[None]]
 
@@ -242,6 +243,11 @@ def test_consoles_follow_and_turn(stage: Stage) -> None:
         assert [line for line in log.lines if line] == ["one", "two ", "three"]
         await pilot.press("n")
         assert [line for line in log.lines if line] == ["other"]
+        stage.source.tell(Said(HOST_SCOPE, ("host VM",)))
+        await pilot.press("n")
+        await seen(pilot)
+        assert [line for line in log.lines if line] == ["host VM"]
+        assert "console of the host" in text_of(app, "#console-about")
 
     stage.run(script)
 
