@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where kernels' inputs lie in a bundle, and what their building would run elsewhere."""
+"""Where kernels' inputs lie in a bundle."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+import yaml
 
-from lab.bundle.buildconsent import build_effects, shipped_digests
 from lab.bundle.layout import file_name, is_own_fragment, lay_out_kernel
 from lab.bundle.names import wrong_name
 from lab.bundle.resolved import resolve_topology
 from lab.plan.kernels import parse_series
 from lab.plan.labplan import KernelPlan, KernelSourcePlan
 
-IMAGES = Path(__file__).parents[3] / "images"
 DEBIAN = KernelSourcePlan("debian", "6.12")
 BASE = "/checkout/images/kernels/configs/base.config"
 
@@ -96,35 +93,6 @@ def test_a_source_by_path_is_looked_for_in_the_bundle(kind):
 def test_words_stay_words_and_numbers_numbers():
     """What YAML 1.1 would make of them is not what the lab reads."""
     text = "name: 'on'\nkernels: {}\nload: [{name: '1:30', vcpus: 0-1, value: '0x10', n: 1.50, b: true}]\n"
-    import yaml
-
     loaded = yaml.safe_load(resolve_topology(text, {}, {}, {}))
     assert loaded["name"] == "on"
     assert loaded["load"] == [{"name": "1:30", "vcpus": "0-1", "value": "0x10", "n": 1.5, "b": True}]
-
-
-def test_what_ships_with_the_lab_may_be_built_unasked():
-    series = IMAGES / "kernels/paravirt-cpus"
-    names = parse_series((series / "series").read_text())
-    one = kernel(
-        [str(series / name) for name in names],
-        [str(IMAGES / "kernels/configs/base.config"), str(series / "fragment.config")],
-    )
-    assert build_effects([one], shipped_digests(IMAGES)) == ()
-
-
-def test_patches_and_fragments_of_others_are_asked_for(tmp_path):
-    for name in ("1.patch", "2.patch", "3.patch", "x.config"):
-        (tmp_path / name).write_text(f"$(shell touch /tmp/{name})")
-    one = kernel(
-        [str(tmp_path / f"{number}.patch") for number in (1, 2, 3)],
-        [str(IMAGES / "kernels/configs/base.config"), str(tmp_path / "x.config")],
-    )
-    assert build_effects([one], shipped_digests(IMAGES)) == (
-        "builds kernel mine on this machine with files that are not the lab's own: 1.patch, 2.patch, 3.patch "
-        "and 1 more",
-    )
-
-
-def test_nothing_is_built_for_a_ready_image():
-    assert build_effects([kernel(source=KernelSourcePlan("image", "/x"), fragments=())], ()) == ()
