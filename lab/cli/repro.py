@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from lab.cli.builds import Build
     from lab.cli.judging import Judged
     from lab.cli.replay import Scenario
-    from lab.plan.labplan import LabPlan
     from lab.plan.replaying import Fitting
-    from lab.run.lab import Surroundings
-    from lab.run.ports import Host
 
 _MOST_REPEATS = 100
 
@@ -284,13 +281,8 @@ def _directories(desk: Desk, job: Job, repeats: int, record: Path | None) -> Seq
 
 
 def _run(desk: Desk, scenario: Scenario, where: str, text: str, directory: Path) -> None:
-    from lab.run.experiment import run_experiment
+    from lab.cli.run_ import run_topology
+    from lab.topology.decode import topology_of
 
-    @contextmanager
-    def open_host() -> Iterator[tuple[Host, LabPlan, Surroundings]]:
-        with desk.wiring.open_host(where) as host:
-            plan = scenario.plan(host.facts, desk.wiring.plan)
-            yield host, plan, desk.surroundings(desk.wiring.launch(plan))
-
-    run_experiment(open_host, desk.narrator, text, directory)
-    desk.terminal.end_step()
+    moved = topology_of(text, scenario.bundle.topology)
+    run_topology(desk, moved, where, directory, lambda facts: scenario.plan(facts, desk.wiring.plan))

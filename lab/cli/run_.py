@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from lab.cli.parameters import (
 
 if TYPE_CHECKING:
     from lab.cli.judging import Judged
+    from lab.plan.facts import HostFacts
     from lab.plan.labplan import LabPlan
     from lab.run.lab import Surroundings
     from lab.run.ports import Host
@@ -118,8 +119,15 @@ def _run(desk: Desk, topology: Path, record: Path | None, host: str | None) -> J
     return judge_recording(directory)
 
 
-def run_topology(desk: Desk, topology: Topology, where: str, directory: Path) -> None:
-    """Carry a topology out on the host `where` (never auto) and leave a recording in `directory`."""
+def run_topology(
+    desk: Desk,
+    topology: Topology,
+    where: str,
+    directory: Path,
+    make_plan: Callable[[HostFacts], LabPlan] | None = None,
+) -> None:
+    """Carry a topology out on the host `where` (never auto) and leave a recording in `directory`. `make_plan` makes
+    its plan, where that is not what follows from the topology alone."""
     from lab.adapters.commands import ProcessCommands
     from lab.cli.decoding import decode_quietly
     from lab.run.definitions import keep_definitions
@@ -129,7 +137,7 @@ def run_topology(desk: Desk, topology: Topology, where: str, directory: Path) ->
     def open_host() -> Iterator[tuple[Host, LabPlan, Surroundings]]:
         """What is built depends on the host: its facts decide how guest kernels are configured."""
         with desk.wiring.open_host(where) as host:
-            plan = desk.wiring.plan(topology, host.facts)
+            plan = make_plan(host.facts) if make_plan else desk.wiring.plan(topology, host.facts)
             yield host, plan, desk.surroundings(desk.wiring.launch(plan))
 
     try:
