@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections import deque
@@ -494,3 +495,11 @@ def test_a_knob_on_the_command_line_is_left_to_its_verb(
     with pytest.raises(InputError, match="starts guest1 anew") as caught:
         bench.write("guest1", "nohz_full", "1")
     assert "lab knob set guest1" in str(caught.value.hint)
+
+
+def test_textual_is_loaded_by_the_screen_alone() -> None:
+    script = (
+        "import sys, lab.cli.main, lab.cli.top, lab.cli.topsource, lab.cli.topknobs, lab.live.text\n"
+        "sys.exit('textual' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
