@@ -17,7 +17,7 @@ from lab.measure.consolefindings import Frame
 
 _ADDRESS = re.compile(r"0x([0-9a-f]+)")
 #: Builds happen in obj/ beside src/.
-_SOURCE = re.compile(r"^.*?(?:\.\./src/|/work/src/)")
+_SOURCE = re.compile(r"^.*?(?:\.\./|\bwork/)src/")
 _UNKNOWN = ("??:0", "??:?")
 #: Types of nm(1) that functions have.
 _CODE = frozenset("tTwW")
