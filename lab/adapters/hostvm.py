@@ -382,7 +382,8 @@ class HostVm:
 
 
 def _cmdline(parts: HostVmParts) -> str:
-    words = ["console=hvc0", "quiet", "panic=-1", f"lab.ip={_ADDRESS}", "lab.role=host", "lab.name=lab-host"]
+    words = ["console=hvc0", "loglevel=5", "printk.time=1", "panic=-1"]
+    words += [f"lab.ip={_ADDRESS}", "lab.role=host", "lab.name=lab-host"]
     words.append(parts.kernel_options)
     if parts.accelerator == "qemu":
         # The TSC under TCG is this machine's own. Calibrating it in an emulated machine under load goes wrong by
