@@ -41,6 +41,13 @@ def hypervisor(request: pytest.FixtureRequest) -> Iterator[Hypervisor]:
     cleaner.close()
 
 
+def test_memory_of_what_does_not_run_cannot_be_dumped(hypervisor, tmp_path):
+    with pytest.raises(LabFailure):
+        hypervisor.dump_memory("missing", str(tmp_path / "core"), compressed=False)
+    with pytest.raises(LabFailure):
+        hypervisor.open_gdb("missing")
+
+
 KINDS = pytest.mark.parametrize(
     ("template", "create", "end", "known"),
     [
