@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lab.judge.layout import Column, Table, fit, wrap
@@ -71,9 +71,11 @@ def _name(build: Build) -> str:
     return name if name == kind else f"{kind} {name}"
 
 
-def render_effects(effects: Iterable[str], where: str) -> str:
-    """What would be done to the host itself; "" for nothing."""
+def render_effects(effects: Sequence[str], where: str, *, remapped: bool) -> str:
+    """What would be done to the host itself; "" for nothing. `remapped`: on other pCPUs than the reporter's."""
     lines = [line for text in effects for line in wrap(text, 2, 4)]
+    if remapped and lines:
+        lines += wrap("~ pCPUs that a value of a knob names are still the reporter's", 2, 4)
     return "\n".join([f"This bundle does to the host itself ({where}):", *lines]) + "\n" if lines else ""
 
 

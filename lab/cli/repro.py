@@ -196,7 +196,10 @@ def _render_job(job: Job) -> str:
         render_fitting(job.fitting, job.guess),
     ]
     if not job.fitting.problems:
-        parts += [render_work(job.scenario, job.builds), render_effects(job.effects, job.guess)]
+        remapping = job.fitting.remapping
+        remapped = remapping is not None and not remapping.is_identity
+        effects = render_effects(job.effects, job.guess, remapped=remapped)
+        parts += [render_work(job.scenario, job.builds), effects]
     return "\n".join(filter(None, parts))
 
 

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cli.driving import ROOT, Done, Driver
+from cli.driving import LAB, ROOT, Done, Driver
 from cli.test_cli_run import FakeWiring
 from fakes import FakeCommands, RecordedProgress
 from fakeworld import HOST_KNOB, HOST_VALUE, MASK, FakeWorld
@@ -248,6 +252,22 @@ def test_what_is_done_to_the_host_needs_consent(
     assert len(wiring.opened) == before, "nothing may happen before"
     repro(lab, file, "--allow-host")
     assert wiring.world.host_knobs[HOST_KNOB] == HOST_VALUE
+
+
+def test_at_a_terminal_somebody_is_asked(report: Report, lab: Driver) -> None:
+    file = report(QUICKSTART.read_text().replace("load:\n", HOG, 1))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([LAB, "repro", file], stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        os.write(ours, b"n\n")
+        said = b""
+        with suppress(OSError):  # the end of a terminal
+            while part := os.read(ours, 4096):
+                said += part
+        code = process.wait(60)
+    os.close(ours)
+    assert (code, b"Go on? [y/N]" in said) == (ExitCode.BAD_INPUT, True), said.decode()
+    assert b"nobody agreed to" in said
 
 
 def test_foreign_patches_are_not_built_without_consent(
