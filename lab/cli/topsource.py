@@ -116,8 +116,6 @@ class LabSource:
     def _take_event(self, event: AgentEvent) -> None:
         if event.kind in ("ready", "gone"):
             self._unheard.pop(event.words[0], None)
-        elif event.kind == "console":
-            self.tell(Happening(0, f"{event.words[0]} says: {' '.join(event.words[1:])}", "bad"))
         elif event.kind == "error":
             self.tell(Happening(0, f"the probe on the host: {event.text}", "warn"))
 

@@ -21,6 +21,7 @@ from lab.live.state import (
     Tone,
     running_loads,
 )
+from lab.measure.consolefindings import parse_findings
 from lab.measure.happened import EventLike
 from lab.measure.probestream import ProbeStream
 from lab.plan.labplan import HOST_SCOPE
@@ -137,8 +138,10 @@ def _grow(before: Heard | None, stream: ProbeStream, now_ns: int) -> Heard | Non
 
 
 def _take_texts(state: LiveState, new: Mapping[str, tuple[str, ...]]) -> LiveState:
+    """Consoles grow. Reports of a kernel's trouble in what a lab said before it was looked at are told, too."""
     if not new:
         return state
+    state = _tell(state, [one for name, lines in new.items() for one in _from_console(name, lines)])
     consoles, totals = dict(state.consoles), dict(state.console_totals)
     for name, lines in new.items():
         consoles[name] = (*consoles.get(name, ()), *lines)[-KEPT_LINES:]
@@ -176,6 +179,12 @@ def _from_marks(host: ProbeStream) -> Iterator[Happening]:
             yield Happening(mark.t_ns, _STAGES[word][1].format(name), "head")
     for one in host.gone:
         yield Happening(one.t_ns, f"guest {one.guest} is gone: its emulator ended", "bad")
+
+
+def _from_console(name: str, lines: tuple[str, ...]) -> Iterator[Happening]:
+    who = "the host" if name == HOST_SCOPE else name
+    for report in parse_findings("\n".join(lines).encode()):
+        yield Happening(0, f"{who}: {report.text}", "bad")
 
 
 def _from_loads(before: LiveState, after: LiveState) -> Iterator[Happening]:

@@ -357,10 +357,10 @@ def test_a_lab_that_is_up_gets_a_probe_for_as_long(
     assert next(one.lines for one in news if isinstance(one, Said))[1:] == ("Linux",)
     assert world.agent is not None
     world.agent.say("ready", "guest1", "5")
-    world.agent.say("console", "guest1", "BUG:", "bad")
+    world.agent.say("error", "-", "no", "room")
     until(
-        "the finding",
-        lambda: any("BUG: bad" in getattr(one, "text", "") for one in collect_news(source, news)),
+        "the complaint",
+        lambda: any("no room" in getattr(one, "text", "") for one in collect_news(source, news)),
     )
     until(
         "word of guest2",

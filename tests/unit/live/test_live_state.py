@@ -143,6 +143,17 @@ def test_events_of_a_run_are_told_and_move_vcpus() -> None:
     assert any(one.text.startswith("pins guest1") for one in state.happenings)
 
 
+def test_reports_of_a_kernel_are_told_as_they_come() -> None:
+    watching = Watching()
+    watching.seconds(1)
+    watching.follower.console = {
+        "guest1": ["[    1.500000] all well", "[    2.000000] kernel BUG at mm/slub.c:1!"]
+    }
+    happenings = watching.seconds(1).happenings
+    assert [one.tone for one in happenings] == ["bad"]
+    assert happenings[0].text.startswith("guest1: ") and "kernel BUG at mm/slub.c:1!" in happenings[0].text
+
+
 def test_trouble_is_told_once_and_so_is_its_end() -> None:
     state = LiveState(make_top_plan())
     for text in ("", "gone", "gone", "", ""):
