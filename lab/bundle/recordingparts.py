@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.bundle.layout import KernelLayout
-from lab.bundle.manifest import RECORDING
-from lab.bundle.redact import Redactor, redact_processes
+from lab.bundle.manifest import RECORDING, Part
+from lab.bundle.pseudonyms import Pseudonyms
+from lab.bundle.redact import Redactor
 from lab.bundle.resolved import resolve_plan
 from lab.bundle.stage import Stage
 from lab.plan.labplan import LabPlan, parse_plan_json, render_plan_json
@@ -32,10 +33,10 @@ _KNOWN = re.compile(
 _DERIVED = re.compile(r"(?:lost/\d+/)?(?:verdicts\.json|metrics\.json|report\.html)")
 _DEFINITIONS = re.compile(r"(?:lost/\d+/)?definitions/.*")
 _HOST_STREAM = re.compile(r"(?:lost/\d+/)?host/(?:probe|outer)\.stream")
-_HOST_TRACE = re.compile(r"(?:lost/\d+/)?host/traces/.*")
+_HOST_TRACE = re.compile(r"(?:lost/\d+/)?host/traces/[^/]+/(?:cpu\d+\.raw|formats)")
 #: Numbers, and what the lab's own guests say: nothing of the host is in them, and other files count their bytes.
 _AS_IT_IS = re.compile(
-    r"(?:lost/\d+/)?(?:guests/.*/probe\.stream|guests/.*/traces/.*|kvmstats\.jsonl|host/.*\.raw|host/.*/formats)"
+    r"(?:lost/\d+/)?(?:guests/.*/probe\.stream|guests/.*/traces/.*|kvmstats\.jsonl)"
     r"|(?:lost/\d+/)?series/.*(?<!\.json)"
 )
 
@@ -51,6 +52,7 @@ class RecordingAdder:
         self._redactor = redactor
         self._kernels = kernels
         self._own_host = plan.host.where == "nested"
+        self._pseudonyms = Pseudonyms()
 
     def add(self, directory: Path) -> None:
         """Everything of the recording in `directory` that is known and wanted."""
@@ -67,16 +69,12 @@ class RecordingAdder:
                 self._stage.lack(f"{RECORDING}/{name}", "it is not known as a part of a recording")
 
     def _is_wanted(self, name: str) -> bool:
-        if name.startswith("lost/") and not self._stage.wants("lost", "attempts that were lost"):
-            return False
-        if "/traces/" in name and not self._stage.wants("traces", "traces"):
-            return False
-        if name.endswith("console.log") and not self._stage.wants("consoles", "consoles"):
-            return False
-        if self._redactor is not None and not self._own_host and _HOST_TRACE.fullmatch(name):
-            self._stage.lack("traces of the host", "they name its processes; --no-redact keeps them")
-            return False
-        return True
+        parts: tuple[tuple[Part, bool, str], ...] = (
+            ("lost", name.startswith("lost/"), "attempts that were lost"),
+            ("traces", "/traces/" in name, "traces"),
+            ("consoles", name.endswith("console.log"), "consoles"),
+        )
+        return all(self._stage.wants(part, what) for part, concerned, what in parts if concerned)
 
     def _add_file(self, name: str, path: Path) -> None:
         member = f"{RECORDING}/{name}"
@@ -85,9 +83,33 @@ class RecordingAdder:
         elif name.endswith("plan.json"):
             self._add_plan(member, path)
         elif _HOST_STREAM.fullmatch(name) and not self._own_host:
-            self._stage.write(member, self._redactor.apply(redact_processes(path.read_bytes())))
+            self._stage.write(member, self._redactor.apply(self._pseudonyms.redact_stream(path.read_bytes())))
+        elif _HOST_TRACE.fullmatch(name) and not self._own_host:
+            self._add_host_trace(member, path)
+        elif path.suffix == ".raw" or path.name == "formats":
+            self._stage.copy(member, path)
         else:
             self._stage.write(member, self._redactor.apply(path.read_bytes()))
+
+    def _add_host_trace(self, member: str, path: Path) -> None:
+        """A file of a trace of a host that is not the lab's own."""
+        from lab.bundle.redacttrace import keep_threads, redact_formats, redact_trace
+        from lab.trace.about import parse_about
+
+        data, names = path.read_bytes(), self._pseudonyms
+        formats, threads, about = (_read(path.with_name(name)) for name in ("formats", "threads", "about"))
+        keep_threads(threads, formats, names)
+        made = (
+            redact_formats(data, names)
+            if path.name == "formats"
+            else redact_trace(data, formats, parse_about(about).page_size, names)
+        )
+        if made is None:
+            self._stage.lack(
+                member, "not all names of processes in it could be replaced; --no-redact keeps it"
+            )
+        else:
+            self._stage.write(member, made)
 
     def _add_plan(self, member: str, path: Path) -> None:
         assert self._redactor is not None
@@ -97,3 +119,7 @@ class RecordingAdder:
             self._stage.lack(member, "it cannot be read as a plan")
             return
         self._stage.write(member, self._redactor.apply(render_plan_json(plan).encode()))
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""

@@ -3,8 +3,8 @@
 
 What goes: names of the machine and of its user, home directories and other private paths, addresses beyond loopback
 and the lab's own network, hardware addresses that the lab did not make, keys, hosts reached by ssh, and of a host
-that is not the lab's own the names of its processes. What stays as it is, because it is hashed or is what the
-bundle is about: patches, config fragments, files of definitions, kernels.
+that is not the lab's own the names of its processes (lab.bundle.pseudonyms). What stays as it is, because it is
+hashed or is what the bundle is about: patches, config fragments, files of definitions, kernels.
 """
 
 from __future__ import annotations
@@ -173,19 +173,3 @@ def _name_steps(
         )
         for name in wanted
     ]
-
-
-def redact_processes(stream: bytes) -> bytes:
-    """A host's stream with the names of processes that are neither the lab's nor the kernel's numbered: the same
-    name has the same number in the whole stream (images/probe/STREAM.md: `t` lines)."""
-    numbers: dict[bytes, int] = {}
-    lines = stream.split(b"\n")
-    return b"\n".join(_without_name(line, numbers) if line.startswith(b"t ") else line for line in lines)
-
-
-def _without_name(line: bytes, numbers: dict[bytes, int]) -> bytes:
-    fields = line.split(b" ", 9)
-    if len(fields) < 10 or fields[3] != b"-":
-        return line
-    number = numbers.setdefault(fields[9], len(numbers) + 1)
-    return b" ".join([*fields[:9], b"process-%d" % number])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ from lab.plan.labplan import KernelPlan, LabPlan, render_plan_json
 from lab.topology.decode import read_topology
 
 IMAGES = Path(__file__).parents[3] / "images"
+#: Of a real machine: what the shells 8635 to 8637 did, one of which starts `sleep` again and again.
+TRACE = Path(__file__).parents[2] / "data/traces/host-6.18-mono"
 DIFF = "--- a/kernel/sched/fair.c\n+++ b/kernel/sched/fair.c\n@@ -1 +1 @@\n-a\n+b\n"
 
 TOPOLOGY = """\
@@ -182,7 +185,8 @@ def _write_recording(one: Reported, where: str) -> None:
     write(directory / "guests/one/console.log", CONSOLE.format(gateway=plan.network.gateway))
     write(directory / "guests/one/domain.xml", "<source file='/srv/private/store/root.erofs'/>\n")
     write(directory / "guests/one/loads/busy/0.out", "on darkstar\n")
-    write(directory / "host/traces/contended/cpu0.raw", b"secretd\0")
+    shutil.copytree(TRACE, directory / "host/traces/contended")
+    write(directory / "host/traces/contended/threads", "8635 busy hog 0\n")
     write(directory / "definitions/knob_files/1/mine.yaml", MINE)
     write(directory / "definitions/knob_files/2/other.yaml", MINE.replace("my.knob", "other.knob"))
     write(directory / "report.html", "made by jdoe")

@@ -3,14 +3,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 from reported import NEEDLES, Reported, make_reported
 
-from lab.bundle.redact import Redactor, Secrets, redact_processes
+from lab.bundle.pseudonyms import Pseudonyms
+from lab.bundle.redact import Redactor, Secrets
+from lab.bundle.redacttrace import redact_trace
 from lab.measure.derive import measure_recording
 from lab.recording import Recording
+from lab.trace.about import parse_about
+from lab.trace.clocks import host_clock
+from lab.trace.decode import decode_trace
 
 
 @pytest.fixture
@@ -69,6 +76,46 @@ def test_a_host_of_the_labs_own_keeps_its_processes(tmp_path):
     assert "0-2 init\n" in kept
 
 
+def test_processes_in_a_trace_are_numbered_and_everything_else_stays(reported, tmp_path):
+    reported.collect(tmp_path / "stage")
+    assert b"sleep" in (reported.recording / "host/traces/contended/cpu1.raw").read_bytes()
+    assert found(tmp_path / "stage/recording/host", ("sleep", "pvtrace")) == set()
+    traces = [
+        decode_trace(files, "@host", "contended", host_clock(parse_about(files.about)))
+        for files in (
+            Recording(directory).traces("contended").host
+            for directory in (reported.recording, tmp_path / "stage/recording")
+        )
+    ]
+    was, now = traces
+    assert len(was.switches.t_ns) > 100
+    for column in dataclasses.fields(was.switches):
+        assert np.array_equal(getattr(was.switches, column.name), getattr(now.switches, column.name))
+    assert now.damage == was.damage
+    assert {now.names[tid] for tid, name in was.names.items() if name == "sh"} == {"sh"}, "the lab's own"
+    assert {now.names[tid] for tid, name in was.names.items() if name.startswith("kworker/")} <= set(
+        was.names.values()
+    )
+    hidden = {now.names[tid] for tid, name in was.names.items() if name == "sleep"}
+    assert len(hidden) == 1
+    assert hidden.pop().startswith("process-")
+
+
+def test_a_trace_that_cannot_be_read_as_a_whole_is_left_out(reported, tmp_path):
+    raw = reported.recording / "host/traces/contended/cpu1.raw"
+    raw.write_bytes(raw.read_bytes()[: 5 * 4096 + 100])
+    manifest = reported.collect(tmp_path / "stage")
+    (said,) = [one for one in manifest.left_out if one.what.endswith("cpu1.raw")]
+    assert "not all names of processes in it could be replaced" in said.why
+    assert not list((tmp_path / "stage").rglob("cpu1.raw"))
+
+
+def test_a_name_that_is_left_in_a_trace_is_found():
+    names = Pseudonyms()
+    names.of(b"secretd")
+    assert redact_trace(bytes(16) + b"secretd".ljust(4080, b"\0"), b"", 4096, names) is None
+
+
 def test_figures_stay_what_they_were(reported, tmp_path):
     reported.collect(tmp_path / "stage")
     before, after = Recording(reported.recording), Recording(tmp_path / "stage/recording")
@@ -85,8 +132,6 @@ def test_figures_stay_what_they_were(reported, tmp_path):
 @pytest.mark.parametrize("name", ["paravirt", "two", "vcpus", "debian", "root"])
 def test_a_machine_called_like_a_word_of_the_plan_spoils_nothing(reported, tmp_path, name):
     """Its name cannot be told from that word, and is none that anybody else does not have."""
-    import dataclasses
-
     secrets = dataclasses.replace(reported.secrets, machines=(name,))
     one = type("Named", (Reported,), {"secrets": secrets})(reported.root)
     one.collect(tmp_path / "stage")
@@ -120,4 +165,4 @@ def test_addresses_and_places_are_told_from_numbers(text, kept):
 
 def test_lines_of_other_kinds_are_no_tasks():
     stream = b"s 1 x\nt 1 1 - 0\ntt 1\nt 1 1 - 0 1 2 3 4 a b c\nz 1 2"
-    assert redact_processes(stream) == b"s 1 x\nt 1 1 - 0\ntt 1\nt 1 1 - 0 1 2 3 4 process-1\nz 1 2"
+    assert Pseudonyms().redact_stream(stream) == b"s 1 x\nt 1 1 - 0\ntt 1\nt 1 1 - 0 1 2 3 4 process-1\nz 1 2"
