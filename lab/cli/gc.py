@@ -18,8 +18,9 @@ def gc(
     """Clean up after crashed labs.
 
     Ends what labs left behind whose process is gone, puts back their hosts' knobs, and removes what crashed builds
-    left. Of a living lab only knobs are put back whose writer died at it. Nothing foreign is touched.
+    and commands left. Of a living lab only knobs are put back whose writer died at it. Nothing foreign is touched.
     """
+    from lab.cli.scratch import remove_scratch
     from lab.run.gc import collect_orphans
     from lab.run.knobmend import labs_to_mend, mend_knobs
 
@@ -43,6 +44,7 @@ def gc(
             f"put back {one.entry.knob} of {one.entry.machine} in {record.name} ({record.lab_id})"
             for record, one in mended
         ]
-    lines += [f"removed {path}" for path in desk.cache.remove_leftovers()]
+    left = (*desk.cache.remove_leftovers(), *remove_scratch(desk.places.state_dir))
+    lines += [f"removed {path}" for path in left]
     desk.print("\n".join(lines) or "nothing was left behind")
     return ExitCode.PASSED if len(ended) == len(orphans) else ExitCode.HOST_UNFIT

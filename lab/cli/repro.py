@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,11 +120,12 @@ def _check_options(repeats: int, shell: bool, as_json: bool, record: Path | None
 def _opened(desk: Desk, file: Path) -> Iterator[Bundle]:
     """The bundle, verified and unpacked for as long as it is needed."""
     from lab.bundle.opening import open_bundle
+    from lab.cli.scratch import open_scratch
 
-    desk.places.state_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bundle-", dir=desk.places.state_dir) as scratch:
+    desk.places.make_passable()
+    with open_scratch(desk.places.state_dir) as scratch:
         desk.terminal.step(f"verifying {file.name}")
-        bundle = open_bundle(file, Path(scratch).resolve() / "bundle")
+        bundle = open_bundle(file, scratch / "bundle")
         desk.terminal.end_step()
         yield bundle
 

@@ -21,6 +21,7 @@ from fakeworld import HOST_KNOB, HOST_VALUE, MASK, FakeWorld
 
 from lab.artifacts.builtonly import BuiltOnly
 from lab.artifacts.workshop import Workshop
+from lab.cli.scratch import open_scratch
 from lab.errors import ExitCode
 from lab.recording import Recording
 from lab.run.records import LabRecords
@@ -74,7 +75,7 @@ def report(lab: Driver, wiring: ReproWiring, tmp_path: Path) -> Report:
 def repro(lab: Driver, file: Path, *options: str | Path, code: int = ExitCode.PASSED) -> Done:
     done = lab("repro", file, *options)
     assert done.code == code, done.out + done.err
-    assert not list(lab.state_dir.glob("bundle-*")), "the unpacked bundle was left behind"
+    assert not list(lab.state_dir.glob("scratch/*")), "the unpacked bundle was left behind"
     return done
 
 
@@ -401,3 +402,14 @@ def test_arms_are_compared_arm_by_arm_and_run_in_the_same_order(
     assert "the scenario boots 2 kernels (one, two); say which is swapped" in ambiguous.err
     told = json.loads(repro(lab, file, "--kernel", "two=one", "--dry-run", "--json").out)
     assert told["kernels"]["two"] == "swapped: the scenario's own kernel one"
+
+
+def test_what_a_killed_command_left_is_removed_by_gc_and_nothing_else(lab: Driver) -> None:
+    with open_scratch(lab.state_dir) as living:
+        left = lab.state_dir / "scratch/left"
+        left.mkdir()
+        (left / "file").write_text("")
+        assert lab("gc").out == f"removed {left}\n"
+        assert living.is_dir()
+    assert not living.exists()
+    assert lab("gc").out == "nothing was left behind\n"
