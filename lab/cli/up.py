@@ -11,7 +11,7 @@ import typer
 
 from lab.cli.desk import Desk, desk_of
 from lab.cli.parameters import HostOption, TopologyFile
-from lab.errors import InputError, Lost
+from lab.errors import GuestPanicked, InputError, Lost
 
 if TYPE_CHECKING:
     from lab.plan.facts import HostFacts
@@ -75,6 +75,8 @@ def bring_up(desk: Desk, where: str, make_plan: Callable[[HostFacts], LabPlan]) 
     for _ in range(_ATTEMPTS - 1):
         try:
             return _up_once(desk, where, make_plan)
+        except GuestPanicked:
+            raise  # its kernel would again
         except Lost as error:
             desk.terminal.say(f"{error.message.splitlines()[0]}: trying again")
     return _up_once(desk, where, make_plan)
