@@ -21,6 +21,7 @@ from lab.judge.besides import Figure, collect_figures, render_besides
 from lab.judge.document import judgement_json
 from lab.judge.evidence import Evidence
 from lab.judge.exitcode import exit_code_for
+from lab.judge.layout import wrap
 from lab.judge.reproduced import Reproduction, match_verdicts
 from lab.judge.reprotable import (
     figure_document,
@@ -33,12 +34,17 @@ from lab.judge.verdict import Outcome
 from lab.plan.hostdiff import Difference
 from lab.recording import Recording
 from lab.stats.compare import Rule
+from lab.stats.defaults import FEWEST
 
 if TYPE_CHECKING:
     from lab.cli.repro import Job
     from lab.wiring import Wiring
 
 REPORTER, HERE = "reporter", "here"
+ONE_REPORT = (
+    "The bundle has one run, from which no test can tell a change from chance: `next run` is all there is to say. "
+    "Arms with repeats in the topology would have made it a sample."
+)
 #: The worst first.
 _ORDER = (Outcome.FAILED, Outcome.UNDECIDED, Outcome.PASSED, Outcome.SKIPPED)
 
@@ -118,10 +124,10 @@ def _other_lab(result: Result) -> str:
 
 
 def _statistics(result: Result) -> str:
-    """Nothing where each side has one value: there is none in it then."""
-    if all(one.comparison.n < 2 for one in result.report.comparisons) and len(result.runs) == 1:
-        return ""
-    return render_sides(result.report, result.sides)
+    """The comparison, where both sides have enough values for one: the reporter's has by arms with repeats."""
+    if any(one.comparison.n >= FEWEST for one in result.report.comparisons):
+        return render_sides(result.report, result.sides)
+    return "\n".join(wrap(ONE_REPORT)) + "\n" if len(result.runs) > 1 else ""
 
 
 def _ends(result: Result) -> str:

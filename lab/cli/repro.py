@@ -99,7 +99,7 @@ def repro(
     with _opened(desk, bundle) as opened:
         job = _prepare(desk, opened, Asked(kernel, patches, host, allow_host))
         if not as_json:
-            desk.print(_render_job(job))
+            desk.print(_render_job(job) + "\n")
         if dry_run:
             return _end_dry_run(desk, job, as_json=as_json)
         job.fitting.require(job.guess)

@@ -160,7 +160,8 @@ def test_several_runs_show_their_scatter(
     done = repro(lab, report(), "--repeats", "3", "--record", tmp_path / "mine")
     assert "REPRODUCED: all 18 verdicts are the reporter's in each of 3 runs" in done.out
     assert "next run" in done.out
-    assert "here: 3 recordings of quickstart" in done.out
+    assert "The bundle has one run, from which no test can tell a change from chance" in done.out
+    assert "inconclusive" not in done.out
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["1", "2", "3"]
 
 
