@@ -46,4 +46,5 @@ def _prepare(desk: Desk, topology: Topology, host: str | None) -> None:
     lines.append(f"guest image  {launch.root_image}")
     lines += [f"guest image  {name}: {path}" for name, path in launch.images.items()]
     lines += [f"kernel       {name}: {path}" for name, path in launch.kernels.items()]
+    lines += [f"selftests    {name}: {path}" for name, path in launch.selftests.items()]
     desk.print(f"{topology.name} on {plan.host.where}:\n" + "\n".join(f"  {line}" for line in lines))

@@ -4,10 +4,16 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
+import subprocess
+import termios
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from e2e_lab import ROOT, Done, RealHost, call, lost_guests_decide_nothing
+from e2e_lab import LAB, ROOT, Done, RealHost, call, lost_guests_decide_nothing
 
 QUICKSTART = ROOT / "topologies/quickstart.yaml"
 MASK = "/sys/devices/system/cpu/paravirt"
@@ -19,6 +25,8 @@ def test_a_lab_by_hand(real_host: RealHost) -> None:
     try:
         with lost_guests_decide_nothing(real_host):
             use_by_hand()
+            look_around()
+            use_the_console()
     finally:
         down = call("down")
     assert down.status == 0, down.err
@@ -47,6 +55,58 @@ def use_by_hand() -> None:
     taken = call("up", QUICKSTART)
     assert taken.status == 4
     assert "leased" in taken.err
+
+
+def look_around() -> None:
+    """Verbs that look at all guests."""
+    everywhere = call("exec", "--all", "--", "sh", "-c", "hostname; [ $(hostname) = guest1 ] || exit 3")
+    assert (everywhere.status, sorted(everywhere.out.splitlines())) == (
+        3,
+        ["guest1 | guest1", "guest2 | guest2"],
+    )
+    assert call("exec", "guest[12]", "--", "nproc").out.split() == ["guest1", "|", "2", "guest2", "|", "2"]
+
+    call("exec", "guest1", "--", "sh", "-c", "echo said on the console >/dev/console")
+    assert "said on the console" in call("logs", "guest1").out
+    kernel = call("logs", "--kernel").out.splitlines()
+    assert {line.split(" | ")[0] for line in kernel} == {"guest1", "guest2"}
+    assert any("Linux version" in line for line in kernel)
+    events = call("logs", "--events").out
+    assert {"guest1", "guest2"} <= {word.strip(",") for word in events.split()}
+    assert " ready " in events
+
+
+def use_the_console() -> None:
+    """A shell on the guest's console through libvirt, left by the escape; the terminal is as it was."""
+    terminal, inside = pty.openpty()
+    before = termios.tcgetattr(inside)
+    with subprocess.Popen(
+        [LAB, "console", "guest1"], stdin=inside, stdout=inside, stderr=inside, start_new_session=True
+    ) as child:
+        try:
+            read_until(terminal, "leaves it")
+            answer = ""
+            while "42-guest1" not in answer:  # the shell may still be starting
+                os.write(terminal, b"\recho $((6*7))-$(hostname)\r")
+                answer += read_until(terminal, "guest1", 60)
+            os.write(terminal, b"\x1d")
+            read_until(terminal, "left the console")
+            assert child.wait(60) == 0
+        finally:
+            child.kill()
+    assert termios.tcgetattr(inside) == before
+    os.close(terminal)
+    os.close(inside)
+
+
+def read_until(terminal: int, text: str, seconds: float = 120) -> str:
+    """What comes on a terminal, up to `text` at least."""
+    said, deadline = "", time.monotonic() + seconds
+    while text not in said:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"no {text!r} within {seconds} s in {said!r}"
+        said += os.read(terminal, 4096).decode(errors="replace")
+    return said
 
 
 def test_two_labs_at_once_do_not_collide(tmp_path: Path, real_host: RealHost) -> None:
