@@ -39,6 +39,7 @@ class Wanted:
     kernel: str | None
     config: tuple[str, ...]
     host: str | None
+    aa: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def prepare_trial(desk: Desk, wanted: Wanted, work: Path, *, fetch: bool) -> Pre
     series = _read_series(desk, wanted, work)
     write_series(series, work / _SERIES)
     base = read_base(topology, wanted.kernel, shipped) if wanted.kernel else None
-    trial = Trial(_SERIES, wanted.repeats, series.title, base)
+    trial = Trial(_SERIES, wanted.repeats, series.title, wanted.aa, base)
 
     def planned(trial: Trial) -> LabPlan:
         return _plan(desk, wanted, _made(topology, trial, work, shipped))
@@ -182,6 +183,8 @@ def _replay(wanted: Wanted, series: Series) -> Iterator[str]:
     for word in wanted.config:
         yield from ("--config", PurePath(word).name)
     yield from ("--repeats", str(wanted.repeats))
+    if wanted.aa:
+        yield "--aa"
 
 
 # ---- telling

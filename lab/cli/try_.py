@@ -61,6 +61,10 @@ def try_(
     repeats: Annotated[
         int, typer.Option("--repeats", metavar="N", min=1, max=1000, help="Of each kernel, interleaved.")
     ] = _REPEATS,
+    aa: Annotated[
+        bool,
+        typer.Option("--aa", help="Measure the base twice: it shows how much equal kernels seem to differ."),
+    ] = False,
     record: Annotated[
         Path | None,
         typer.Option(
@@ -102,7 +106,7 @@ def try_(
 
     desk = desk_of(ctx)
     chosen = topology or desk.places.topologies_dir / "try.yaml"
-    wanted = Wanted(series, chosen, topology is None, repeats, kernel, tuple(config or ()), host)
+    wanted = Wanted(series, chosen, topology is None, repeats, kernel, tuple(config or ()), host, aa)
     if reply is not None and reply.exists():
         raise InputError(f"--reply {reply}: exists already", "name a new file")
     with tempfile.TemporaryDirectory(prefix="lab-try-") as work:

@@ -118,8 +118,14 @@ def _environment(material: Material, tried: Tried) -> Iterator[str]:
             yield f"{fact.name}: {fact.value}"
     where = material.plan.host
     yield f"guests on: {where.where}{', emulated' if where.emulated else ''}"
-    for note in tried.notes:
+    for note in (*tried.notes, *_lacking(material)):
         yield f"note: {note}"
+
+
+def _lacking(material: Material) -> Iterator[str]:
+    skipped = dict.fromkeys(str(one.data["knob"]) for one in material.events if one.kind == "knob-skipped")
+    if skipped:
+        yield f"skipped where the kernel does not have it: {', '.join(skipped)}"
 
 
 def _text(rendered: str) -> list[str]:

@@ -37,12 +37,14 @@ class Trial:
 
     `patches` is what the patched kernels name under `patches`: the series, with the config that comes with it.
     `base` is what every kernel starts from instead of its own source and patches, by the keys of a kernel's entry;
-    None leaves each its own. `ref` is what kernels out of a git tree are built from, unless they name one.
+    None leaves each its own. `ref` is what kernels out of a git tree are built from, unless they name one. With
+    `aa` the base is measured twice.
     """
 
     patches: str
     repeats: int
     title: str
+    aa: bool = False
     base: Mapping[str, Any] | None = None
     ref: str | None = None
 
@@ -73,7 +75,7 @@ def render_trial(topology: Topology, trial: Trial, shipped: tuple[str, ...]) -> 
         {"name": BASE, "lacks_knobs": True},
         {"name": PATCHED, "kernel": _arm_kernel(topology)},
     ]
-    document["repeats"] = _repeats(trial.repeats)
+    document["repeats"] = _repeats(trial)
     document["expect"] = list(_expectations(document.get("expect") or ()))
     return _head(topology, trial) + yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, width=_WIDTH, allow_unicode=True
@@ -147,10 +149,11 @@ def _say_kernel(document: dict[str, Any], name: str) -> None:
     document["defaults"] = {**defaults, "node": {"kernel": name, **(defaults.get("node") or {})}}
 
 
-def _repeats(count: int) -> dict[str, Any]:
+def _repeats(trial: Trial) -> dict[str, Any]:
     """ABBA starts guests anew half as often, but is balanced over an even number only."""
-    order = "random" if count % 2 else "abba"
-    return {"count": count, "warmup": 0, "order": order, "baseline": BASE}
+    order = "random" if trial.repeats % 2 else "abba"
+    made = {"count": trial.repeats, "warmup": 0, "order": order, "baseline": BASE}
+    return {**made, "aa": True} if trial.aa else made
 
 
 def _expectations(expected: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

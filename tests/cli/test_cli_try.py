@@ -99,6 +99,7 @@ def test_a_series_is_tried_and_a_reply_drafted(
     assert "lab try v2-0@kernel.invalid fold.yaml --repeats 4" in body
     assert "note: versions v1, v2 are there: the latest, v2, is taken" in body
     assert "off in the patched kernel: CONFIG_BETTER;" in body
+    assert "note: skipped where the kernel does not have it: avoid_cpus" in body
     assert not re.search(r"^\S+-by:", body, re.MULTILINE | re.IGNORECASE)
     assert str(tmp_path) not in body
 
@@ -148,14 +149,14 @@ def test_a_lost_run_keeps_its_series(lab: Driver, wiring: FakeWiring, topology: 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     lab: Driver, wiring: FakeWiring, topology: Path, tmp_path: Path
 ) -> None:
-    done = lab("try", BOXES / "versions.mbox", topology, "--config", "BETTER=y", "--dry-run")
+    done = lab("try", BOXES / "versions.mbox", topology, "--config", "BETTER=y", "--aa", "--dry-run")
     assert done.code == ExitCode.PASSED, done.err
     lines = done.out.splitlines()
     assert lines[0] == "series: [PATCH v2 0/3] sched: Better lines, for a third time <v2-0@kernel.invalid>"
     assert lines[1] == "  1/3 sched: Change line 5: applies"
     assert "base: tree linux" in lines
     assert "  mine-patched: to be built" in lines
-    assert any("windows and settling" in line for line in lines)
+    assert any("36 windows and settling" in line for line in lines)
     assert "off in the patched kernel" not in done.out
     assert wiring.opened == []
     document = json.loads(lab("try", BOXES / "versions.mbox", topology, "--dry-run", "--json").out)

@@ -25,6 +25,7 @@ LONG = (
     "pinned",
     "smt-siblings",
     "three-on-one",
+    "try",
     "uneven-numa",
     "wakeup-latency",
 )

@@ -48,7 +48,7 @@ def asked(text: str = TEXT, path: str = "/there/unit.yaml") -> Topology:
 
 
 def tried(topology: Topology, base: Mapping[str, Any] | None = None, **how: Any) -> Topology:
-    trial = Trial("./series", how.pop("repeats", 4), "[PATCH 0/2] lines", base, **how)
+    trial = Trial("./series", how.pop("repeats", 4), "[PATCH 0/2] lines", base=base, **how)
     return decode_topology(render_trial(topology, trial, SHIPPED), Path("/here/topology.yaml"))
 
 
@@ -83,7 +83,8 @@ def test_what_is_expected_is_expected_of_the_patched_kernel() -> None:
 @pytest.mark.parametrize(("repeats", "order"), [(4, "abba"), (5, "random")])
 def test_repeats_are_interleaved(repeats: int, order: str) -> None:
     made = tried(asked(), repeats=repeats).repeats
-    assert (made.count, made.order, made.baseline, made.warmup) == (repeats, order, "base", 0)
+    assert (made.count, made.order, made.baseline, made.warmup, made.aa) == (repeats, order, "base", 0, False)
+    assert tried(asked(), aa=True).repeats.aa is True
 
 
 def test_the_text_says_what_it_is_and_what_was_asked() -> None:
