@@ -14,7 +14,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -101,10 +101,13 @@ def _staged(into: Path) -> Iterator[Path]:
         directory.chmod(0o755)
         yield directory
         directory.replace(into)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(directory, ignore_errors=True)
-        for parent in made:
-            parent.rmdir()
+        with suppress(OSError):  # somebody else may be at home there by now
+            for parent in made:
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise InputError(f"{into}: cannot be written: {error.strerror}") from None
         raise
 
 

@@ -110,7 +110,13 @@ def _make(
 
     with tempfile.TemporaryDirectory(prefix="lab-bundle-") as scratch:
         sources = Sources(desk.cache, desk.places.images_dir)
-        manifest = collect_bundle(recording, sources, Choices(parts, secrets), Path(scratch))
+        try:
+            manifest = collect_bundle(recording, sources, Choices(parts, secrets), Path(scratch))
+        except OSError as error:
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+            raise InputError(
+                f"{recording}: cannot be bundled: {what}", "TMPDIR names another place to gather it in"
+            ) from None
         size = write_archive(Path(scratch), manifest, target)
     for line in summarize_left_out(manifest):
         desk.terminal.say(line)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -358,6 +359,20 @@ def test_files_that_cannot_be_read_are_told(tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             open_bundle(tmp_path / name, tmp_path / "into")
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path):
+    """Here because of a limit; a disk that is full says it the same way."""
+    file = tmp_path / "b.tar.zst"
+    file.write_bytes(sound().pack())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(InputError, match=r"into: cannot be written: File too large"):
+            open_bundle(file, tmp_path / "into")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["b.tar.zst"]
 
 
 def test_a_bundle_larger_than_the_disk_is_not_begun(tmp_path):
