@@ -255,6 +255,8 @@ def _run_and_compare(desk: Desk, job: Job, repeats: int, record: Path | None, *,
     from lab.cli.judging import judge_recording, keep_judged
     from lab.cli.replayresult import compare_runs, render_result, result_document, worst_exit_code
 
+    # What cannot be judged is better known before an hour of runs than after.
+    there = judge_recording(job.scenario.bundle.recording)
     directories = _directories(desk, job, repeats, record)
     where = desk.wiring.resolve_where(job.where)
     scenario, text = _settle(desk, job, where)
@@ -265,7 +267,7 @@ def _run_and_compare(desk: Desk, job: Job, repeats: int, record: Path | None, *,
         _run(desk, scenario, where, text, directory)
         runs.append(judge_recording(directory))
         keep_judged(desk, runs[-1])
-    result = compare_runs(scenario, judge_recording(scenario.bundle.recording), runs, desk.wiring)
+    result = compare_runs(scenario, there, runs, desk.wiring)
     if as_json:
         desk.print_json(result_document(result))
     else:

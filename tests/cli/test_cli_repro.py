@@ -17,7 +17,7 @@ import pytest
 from cli.driving import LAB, ROOT, Done, Driver
 from cli.test_cli_run import FakeWiring
 from fakes import FakeCommands, RecordedProgress
-from fakeworld import HOST_KNOB, HOST_VALUE, MASK, FakeWorld
+from fakeworld import HOST_KNOB, HOST_VALUE, MASK, FakeWorld, make_facts
 
 from lab.artifacts.builtonly import BuiltOnly
 from lab.artifacts.workshop import Workshop
@@ -222,6 +222,38 @@ def test_a_host_that_is_too_small_is_refused_with_every_reason(
     assert "it needs 2 pCPUs, and there is 1 pCPU (0)" in done.err
     assert "the guests have 512 MiB together, and the host 100 MiB" in done.err
     assert wiring.world.guests == {}
+
+
+def test_a_bundle_of_another_kind_of_host_runs_and_says_what_differs(
+    lab: Driver, wiring: ReproWiring, report: Report, tmp_path: Path
+) -> None:
+    wiring.world = FakeWorld(replace(make_facts("local"), kernel="6.1.0", cpu="theirs"))
+    file = report()
+    wiring.world = FakeWorld(replace(make_facts(), kernel="6.12.0", cpu="mine", emulated=True))
+    told = json.loads(repro(lab, file, "--host", "nested", "--record", tmp_path / "mine", "--json").out)
+    differing = {one["what"]: (one["there"], one["here"]) for one in told["differences"] if one["differs"]}
+    assert differing["kind of host"] == ("local", "nested")
+    assert differing["accelerator"] == ("KVM", "KVM of an emulated host")
+    assert differing["host kernel"] == ("6.1.0", "6.12.0")
+    assert differing["CPU model"] == ("theirs", "mine")
+    assert "where: nested" in (tmp_path / "mine/topology.yaml").read_text()
+    text = repro(lab, file, "--host", "nested").out
+    assert "What differs\n  kind of host: local there, nested here\n" in text
+
+
+def test_a_machine_whose_kvm_does_not_work_is_refused_as_local_host(
+    lab: Driver, wiring: ReproWiring, report: Report
+) -> None:
+    file = report()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    verdict = {"usable": False, "reason": "the probe never spoke", "seconds": 30.0, "fingerprint": boot}
+    (lab.state_dir / "kvm-probe.json").write_text(json.dumps(verdict))
+    before = len(wiring.opened)
+    done = repro(lab, file, "--host", "local", code=ExitCode.HOST_UNFIT)
+    assert "accelerator: " in done.err
+    assert "the probe never spoke" in done.err or "/dev/kvm" in done.err
+    assert len(wiring.opened) == before
+    assert repro(lab, file, "--host", "local", "--dry-run", code=ExitCode.HOST_UNFIT).out
 
 
 # ---- consent
