@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from lab.measure.consolefindings import Frame
 
 _ADDRESS = re.compile(r"0x([0-9a-f]+)")
-#: Builds happen in obj/ beside src/.
-_SOURCE = re.compile(r"^.*?(?:\.\./|\bwork/)src/")
+#: Builds happen in obj/ beside src/, or beside the tree of a bisection.
+_SOURCE = re.compile(r"^.*?(?:\.\./|\bwork/)(?:src|tree)/")
 _UNKNOWN = ("??:0", "??:?")
 #: Types of nm(1) that functions have.
 _CODE = frozenset("tTwW")
