@@ -133,6 +133,11 @@ class FakeBench:
             KnobRow(machine, name, value) for (node, name), value in self.values.items() if node == machine
         ]
 
+    def kernel_log(self, machine: str) -> list[str]:
+        if machine == HOST_SCOPE:
+            raise KnobError("the host does not answer")
+        return [f"[    0.000000] Linux on {machine}", "\x1b[2Jnothing else"]
+
     def write(self, machine: str, knob: str, value: str) -> str:
         self.writes.append((machine, knob, value))
         if value == "refused":

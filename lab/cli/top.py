@@ -91,11 +91,15 @@ def collect(source: Source, all_s: float, anybody_s: float) -> LiveState:
 
 
 def _has_rates(state: LiveState, *, everybody: bool) -> bool:
-    from lab.plan.labplan import HOST_SCOPE
+    """Of all vCPUs both sides, unless they are gone or offline; or else of anything."""
+    from lab.live.rows import pcpu_rows, vcpu_rows
 
-    alive = [node.name for node in state.plan.nodes if node.name not in state.gone]
-    wanted = [HOST_SCOPE, *(alive if everybody else [])]
-    return all(name in state.heard and state.heard[name].ends is not None for name in wanted)
+    if not everybody:
+        return any(row.busy_pct is not None for row in pcpu_rows(state))
+    return all(
+        row.state in ("gone", "offline") or None not in (row.runs_pct, row.guest_steal_pct)
+        for row in vcpu_rows(state)
+    )
 
 
 def _show(desk: Desk, lab: RunningLab, interval_s: float) -> int:

@@ -59,6 +59,7 @@ class TopApp(App[None]):
         Binding("4", "show('events')", "Events"),
         Binding("n", "turn(1)", "Next"),
         Binding("p", "turn(-1)", "Previous", show=False),
+        Binding("l", "kernel_log", "Kernel log", show=False),
         Binding("r", "reread", "Reread", show=False),
         Binding("space", "pause", "Pause"),
         Binding("question_mark", "help", "Help"),
@@ -77,6 +78,7 @@ class TopApp(App[None]):
         self._console = 0
         self._rows: Sequence[KnobRow] = ()
         self._console_shown: tuple[str, int] = ("", 0)
+        self._logged = ""
         self._paused = False
         self._writing = False
         self._leaving = False
@@ -164,8 +166,10 @@ class TopApp(App[None]):
         self._put("#overview-text", frame[len(render_head(self.state, self._width, "")) + 1 :])
 
     def _draw_console(self) -> None:
-        """What is new of the guest's console; all of it where another was shown before."""
+        """What is new of the machine's console; all of it where another was shown before."""
         node = self._machines[self._console]
+        if self._logged == node:
+            return
         lines = self.state.consoles.get(node, ())
         shown, last = self._console_shown
         log = self.query_one("#console", Log)
@@ -177,9 +181,9 @@ class TopApp(App[None]):
         log.write_lines([printable(line) for line in new])
         self._console_shown = (node, total)
         gone = " (gone)" if node in self.state.gone else ""
-        who = "the host" if node == HOST_SCOPE else node
-        nothing = "" if total else " (nothing is known of it)"
-        self._put("#console-about", [Line(f"console of {who}{gone}{nothing}; n: next", "head")])
+        nothing = "" if total else " (it has said nothing)"
+        about = f"console of {_who(node)}{gone}{nothing}; n: next, l: kernel log"
+        self._put("#console-about", [Line(about, "head")])
 
     # ---- keys
 
@@ -199,7 +203,44 @@ class TopApp(App[None]):
             self._ask_for_knobs()
         elif self._pane == "console-pane":
             self._console = (self._console + step) % len(self._machines)
+            self._leave_log()
         self._draw()
+
+    def action_kernel_log(self) -> None:
+        """What the kernel of the machine whose console is shown has logged; again: back to the console."""
+        if self._pane != "console-pane":
+            return
+        if self._logged:
+            self._leave_log()
+            self._draw()
+            return
+        node = self._logged = self._machines[self._console]
+        if self._bench.refusal:
+            self._show_log(node, [], Line(self._bench.refusal, "warn"))
+        else:
+            self._put("#console-about", [Line(f"reading the kernel log of {_who(node)} ...", "dim")])
+            self._read_log(node)
+
+    def _leave_log(self) -> None:
+        self._logged = ""
+        self._console_shown = ("", 0)
+
+    @work(thread=True, exclusive=False, group="log")
+    def _read_log(self, node: str) -> None:
+        lines: list[str] = []
+        try:
+            lines = [printable(one) for one in self._bench.kernel_log(node)]
+            about = Line(f"kernel log of {_who(node)}; l: back to its console", "head")
+        except LabError as error:
+            about = Line(_first(error), "bad")
+        self.call_from_thread(self._show_log, node, lines, about)
+
+    def _show_log(self, node: str, lines: Sequence[str], about: Line) -> None:
+        if self._logged == node:
+            log = self.query_one("#console", Log)
+            log.clear()
+            log.write_lines(lines)
+            self._put("#console-about", [about])
 
     def action_pause(self) -> None:
         """Stop the picture, or go on."""
@@ -268,7 +309,7 @@ class TopApp(App[None]):
         self._draw_knobs_about()
 
     def _draw_knobs_about(self) -> None:
-        who = "the host" if self.machine == HOST_SCOPE else self.machine
+        who = _who(self.machine)
         self._put(
             "#knobs-about", [Line(f"knobs of {who}; n: next machine, Enter: change, r: reread", "head")]
         )
@@ -318,6 +359,10 @@ class TopApp(App[None]):
         with suppress(LabError):
             self.call_from_thread(self._knobs_read, machine, self._bench.read(machine))
         self.call_from_thread(self._say, said, "good")
+
+
+def _who(machine: str) -> str:
+    return "the host" if machine == HOST_SCOPE else machine
 
 
 def _first(error: LabError) -> str:

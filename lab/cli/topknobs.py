@@ -7,14 +7,18 @@ from collections.abc import Callable, Sequence
 
 from lab.cli.desk import Desk
 from lab.cli.knobtarget import Target, open_target_knobs, vcpu_of
-from lab.cli.running import RunningLab
+from lab.cli.running import RunningLab, open_running_host
 from lab.errors import InputError
 from lab.live.knobrows import KnobRow
 from lab.plan.cmdline import cmdline_candidate
 from lab.plan.knobs import plan_knob_in, plan_reading_in
+from lab.plan.labplan import HOST_SCOPE
+from lab.run.knobmachines import COMMAND_TIMEOUT_S
 from lab.run.knobs import KnobChange, KnobSkipped
 from lab.run.knobtexts import KnobAbsentError
 from lab.run.records import LabState
+
+_LOG_LINES = 500
 
 
 class LabBench:
@@ -31,8 +35,8 @@ class LabBench:
         if self._lab.record.state is LabState.UP:
             return ""
         return (
-            f"process {self._lab.record.owner_pid} runs an experiment in this lab: its knobs are its own; shown is "
-            "what it wrote"
+            f"process {self._lab.record.owner_pid} runs an experiment in this lab: its guests are not to be asked; "
+            "what is shown has been told by them or by it"
         )
 
     def read(self, machine: str) -> Sequence[KnobRow]:
@@ -68,6 +72,17 @@ class LabBench:
             for text in said:
                 self._tell(text)
         return "; ".join(said)
+
+    def kernel_log(self, machine: str) -> Sequence[str]:
+        """The end of what dmesg says. Raises LabError."""
+        with open_running_host(self._desk, self._lab) as host:
+            shell = host.shell if machine == HOST_SCOPE else self._lab.shell(host, machine)
+            try:
+                said = shell.run(f"dmesg | tail -n {_LOG_LINES}", timeout_s=COMMAND_TIMEOUT_S).stdout
+            finally:
+                if machine != HOST_SCOPE:
+                    shell.close()
+        return said.splitlines()
 
     def _target(self, machine: str, words: tuple[str, ...]) -> Target:
         return Target(self._lab, machine, words)

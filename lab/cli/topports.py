@@ -27,7 +27,8 @@ class Source(Protocol):
 
 
 class KnobBench(Protocol):
-    """Where knobs are read and written. Both take seconds, and are called from threads, one at a time."""
+    """Where a lab is asked for what costs something: knobs are read and written, kernels' logs are read. All of it
+    takes seconds, and is called from threads."""
 
     @property
     def refusal(self) -> str:
@@ -35,6 +36,9 @@ class KnobBench(Protocol):
 
     def read(self, machine: str) -> Sequence[KnobRow]:
         """The knobs of a node, or of the host (HOST_SCOPE). Raises LabError."""
+
+    def kernel_log(self, machine: str) -> Sequence[str]:
+        """The last lines of a kernel's log, which its console need not have. Raises LabError."""
 
     def write(self, machine: str, knob: str, value: str) -> str:
         """Write, read back, compare; the change in words. Raises LabError where the kernel refuses."""

@@ -15,7 +15,7 @@ HELP = """\
 1 overview   2 knobs   3 console   4 what happened
 n / p    next / previous machine, of knobs and consoles
 Enter    change the knob under the cursor, as `lab knob set` does
-r        read the knobs again
+r / l    read the knobs again / the kernel's log beside a console
 space    stop the picture; again: go on
 arrows, PgUp, PgDn, Home, End: move        q, Ctrl-C: quit
 

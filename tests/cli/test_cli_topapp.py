@@ -252,6 +252,27 @@ def test_consoles_follow_and_turn(stage: Stage) -> None:
     stage.run(script)
 
 
+def test_kernel_logs_are_read_on_request(stage: Stage) -> None:
+    async def script(app: TopApp, pilot: Pilot[None]) -> None:
+        log = app.query_one("#console", Log)
+        await pilot.press("3", "l")
+        await until(pilot, lambda: "kernel log of guest1" in text_of(app, "#console-about"))
+        assert [line for line in log.lines if line] == ["[    0.000000] Linux on guest1", "nothing else"]
+        stage.follower.console = {"guest1": ["said"]}
+        stage.source.pass_seconds()
+        await seen(pilot)
+        assert len([line for line in log.lines if line]) == 2
+        await pilot.press("l")
+        assert [line for line in log.lines if line] == ["said"]
+        await pilot.press("p", "l")
+        await until(pilot, lambda: "does not answer" in text_of(app, "#console-about"))
+        stage.bench.refusal = "not now"
+        await pilot.press("n", "l")
+        await until(pilot, lambda: "not now" in text_of(app, "#console-about"))
+
+    stage.run(script)
+
+
 def test_paused_it_keeps_the_picture(stage: Stage) -> None:
     async def script(app: TopApp, pilot: Pilot[None]) -> None:
         stage.source.pass_seconds(3)

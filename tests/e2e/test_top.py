@@ -87,7 +87,6 @@ def _look_around(terminal: Terminal) -> None:
     terminal.wait_for("runs an experiment in this lab")
     terminal.type("3")
     terminal.wait_for("console of guest1")
-    terminal.wait("a kernel's words", lambda screen: "[    " in screen or "lab-init" in screen)
     terminal.type("?")
     terminal.wait_for("what reading along costs")
     terminal.type("Escape")
@@ -128,6 +127,7 @@ def _use(directory: Path, host: RealHost, figures: Callable[..., None]) -> None:
         _change_a_knob(terminal)
         terminal.type("1")
         terminal.wait("one vCPU that has a pCPU for itself", _one_is_alone, 60)
+        _read_a_kernels_log(terminal)
         domain = next(name for name in host.domains() if name.endswith("guest2"))
         host.virsh("destroy", domain)
         terminal.wait_for("guest guest2 is gone", 60)
@@ -159,6 +159,17 @@ def _change_a_knob(terminal: Terminal) -> None:
     terminal.type("BSpace", "0-1", "Enter")
     terminal.wait("a refusal", lambda screen: "avoid_cpus" in screen and "0-1" in screen, 60)
     assert call("knob", "get", "guest1", "avoid_cpus").out.strip() == "1"
+
+
+def _read_a_kernels_log(terminal: Terminal) -> None:
+    terminal.type("3")
+    terminal.wait_for("console of guest1")
+    terminal.type("l")
+    terminal.wait_for("kernel log of guest1", 60)
+    terminal.wait(
+        "its lines", lambda screen: re.search(r"^\[ +\d+\.\d+\] ", screen, re.MULTILINE) is not None
+    )
+    terminal.type("1")
 
 
 def _one_is_alone(screen: str) -> bool:
