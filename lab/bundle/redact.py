@@ -35,7 +35,9 @@ _COMMON = frozenset(
     )
 )
 _PRIVATE_KEY = re.compile(
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+    rb"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"
+    rb"(?:.{0,16384}?-----END [A-Z ]{0,30}PRIVATE KEY-----|(?:\s+[A-Za-z0-9+/=]{16,})*)",
+    re.DOTALL,
 )
 _PUBLIC_KEY = re.compile(
     rb"\b(ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-[a-z0-9-]+) AAAA[0-9A-Za-z+/=]+(?: [^\s\"']+@[^\s\"']+)?"
@@ -44,13 +46,14 @@ _SSH_HOST = re.compile(rb"ssh://[^\s/\"'<>]+")
 _HOME = re.compile(rb"/(home|Users)/(?!USER\b)[^/\s\"':,;<>]+")
 #: An entry of a cache of the lab's, wherever that lay when it was built.
 _CACHE = re.compile(
-    rb"(?<![\w.])/[^\s\"'=:,]*?/((?:kernel|source|probe|toolbox|[a-z-]+-image)/\.?[0-9a-f]{20}\b)"
+    rb"(?<![\w.])/[^\s\"'=:,]{0,200}?/((?:kernel|source|probe|toolbox|[a-z-]+-image)/\.?[0-9a-f]{20}\b)"
 )
 _CCACHE = re.compile(rb"\b(CCACHE_DIR=)/[^\s\"']*")
 _URI_HOST = re.compile(rb"\b((?:https?|ftp)://)[^\s/\"'<>]+")
 _IPV4 = re.compile(rb"(?<![\w.-])\d{1,3}(?:\.\d{1,3}){3}(?![\w.-]*\w)")
+#: Whatever may be one: what it is, is for a parser to say. Nothing in it can match in two ways.
 _IPV6 = re.compile(
-    rb"(?<![\w:.])(?:[0-9a-f]{1,4}:){1,7}(?::|[0-9a-f]{1,4})(?::?[0-9a-f]{1,4})*(?![\w:.])", re.IGNORECASE
+    rb"(?<![\w:.])(?=[0-9a-f]{0,4}:[0-9a-f]{0,4}:)[0-9a-f:]{3,39}(?![\w:])(?!\.\w)", re.IGNORECASE
 )
 _MAC = re.compile(rb"(?<![\w:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?![\w:])", re.IGNORECASE)
 #: Where a checkout of the lab has its kernels.

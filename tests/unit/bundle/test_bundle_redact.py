@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +150,9 @@ def test_a_machine_called_like_a_word_of_the_plan_spoils_nothing(reported, tmp_p
         ("from 10.1.2.3 port 22", False),
         ("from 10.1.2.3:22.", False),
         ("fe80::5054:ff:fe12:3456 up", False),
+        ("at 2001:db8::1.", False),
+        ("sha256:0123456789abcdef0123456789abcdef", True),
+        ("::1 and ::", True),
         ("http://packages.example/debian", False),
         ("ssh://someone@somewhere", False),
         ("/home/someone/x", False),
@@ -161,6 +165,19 @@ def test_a_machine_called_like_a_word_of_the_plan_spoils_nothing(reported, tmp_p
 )
 def test_addresses_and_places_are_told_from_numbers(text, kept):
     assert (Redactor(Secrets()).apply_text(text) == text) is kept
+
+
+@pytest.mark.parametrize("text", ["a:" + "0" * 200_000 + "g", "a:" * 100_000, "/" * 200_000, "1." * 100_000])
+def test_no_text_takes_for_ever(text):
+    """A guest's console may say anything."""
+    started = time.process_time()
+    Redactor(Secrets(machines=("darkstar",), paths={"/home/jdoe": "HOME"})).apply_text(text)
+    assert time.process_time() - started < 5
+
+
+def test_a_key_without_its_end_does_not_take_the_rest_along():
+    text = f"-----BEGIN PRIVATE KEY-----\n{'QUJD' * 16}\nand on it goes\n"
+    assert Redactor(Secrets()).apply_text(text) == "PRIVATE-KEY\nand on it goes\n"
 
 
 def test_lines_of_other_kinds_are_no_tasks():
