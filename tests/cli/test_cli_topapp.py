@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -88,6 +90,20 @@ def test_ctrl_c_quits_whatever_has_the_focus(stage: Stage, key: str) -> None:
         await pilot.press(key)
 
     assert stage.run(script).return_code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_it_in_order(stage: Stage, number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+
+    async def script(app: TopApp, pilot: Pilot[None]) -> None:
+        os.kill(os.getpid(), number)
+        await until(pilot, lambda: app.return_code is not None)
+
+    try:
+        assert stage.run(script).return_code == 130
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60), (40, 10)])
