@@ -134,6 +134,7 @@ def _ends(result: Result) -> str:
     lines = []
     for number, one in enumerate(result.runs, 1):
         which = f" {number}" if len(result.runs) > 1 else ""
+        lines += [line for retry in one.measurements.retries for line in wrap(f"! retried: {retry}")]
         lines += [f"here{which}: {render_summary(one.judgement).strip()}", f"recording: {one.directory}"]
     return "\n".join(lines) + "\n"
 
