@@ -94,6 +94,13 @@ def render_differences(differences: Sequence[Difference]) -> str:
 
 
 def render_skipped(reasons: Sequence[str]) -> str:
-    """What a swapped kernel lacks; "" where it lacks nothing that was driven."""
-    lines = [line for text in dict.fromkeys(reasons) for line in wrap(f"- {text}", 2, 4)]
+    """What a swapped kernel lacks, where it was looked for once for all guests; "" where it lacks nothing."""
+    heads: dict[tuple[str, ...], list[str]] = {}
+    for reason in dict.fromkeys(reasons):
+        first, *places = reason.splitlines()
+        heads.setdefault(tuple(places), []).append(first)
+    lines = []
+    for places, firsts in heads.items():
+        lines += [line for text in firsts for line in wrap(f"- {text}", 2, 4)]
+        lines += [line for place in places for line in wrap(place.strip(), 4, 6)]
     return "\n".join(["The kernel lacks what this scenario drives:", *lines]) + "\n" if lines else ""

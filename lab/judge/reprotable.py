@@ -38,12 +38,19 @@ def _why(reproduction: Reproduction) -> str:
     contrary = sum(
         any(one.agrees(run) is Reproduced.NO for run in range(runs)) for one in reproduction.differing
     )
-    open_ones = len(reproduction.differing) - contrary
+    skipped = sum(_is_skipped(one) for one in reproduction.differing)
+    open_ones = len(reproduction.differing) - contrary - skipped
     parts = [f"{contrary} of {total} verdicts came out otherwise"] if contrary else []
-    parts += (
-        [f"{open_ones} of {total} cannot be compared (undecided or skipped on one side)"] if open_ones else []
-    )
+    parts += [f"{skipped} of {total} were skipped on one side"] if skipped else []
+    parts += [f"{open_ones} of {total} are undecided on one side"] if open_ones else []
     return ", ".join(parts) + in_runs
+
+
+def _is_skipped(one: Matched) -> bool:
+    """Whether it is for that alone that it cannot be compared."""
+    runs = range(len(one.here))
+    outcomes = {None if verdict is None else verdict.outcome for verdict in (one.there, *one.here)}
+    return Outcome.SKIPPED in outcomes and all(one.agrees(run) is not Reproduced.NO for run in runs)
 
 
 def _all(total: int) -> str:
@@ -80,8 +87,14 @@ def _lines(one: Matched) -> Iterator[str]:
 def _tell(verdict: Verdict | None) -> str:
     if verdict is None:
         return "not judged"
-    reason = f" ({verdict.reason})" if verdict.reason else ""
+    reason = f" ({_first_line(verdict.reason)})" if verdict.reason else ""
     return f"{verdict.outcome.name:<9} {verdict.observed or MISSING}{reason}"
+
+
+def _first_line(reason: str) -> str:
+    """The rest is told once, or is in the recording's own verdicts."""
+    first, *more = reason.splitlines()
+    return f"{first} ..." if more else first
 
 
 def reproduction_document(reproduction: Reproduction) -> dict[str, Any]:

@@ -71,10 +71,17 @@ def test_what_is_stated_twice_is_told_apart_and_order_does_not_matter():
         ),
         ((P, P), ((P, F),), "NOT REPRODUCED: 1 of 2 verdicts came out otherwise\n"),
         ((P, P), ((P, P), (F, P)), "UNDECIDED: reproduced in 1 of 2 runs\n"),
+        ((P, P), ((P, S),), "UNDECIDED: 1 of 2 were skipped on one side\n"),
+        (
+            (P, P, P, P),
+            ((S, U, F, P),),
+            "NOT REPRODUCED: 1 of 4 verdicts came out otherwise, 1 of 4 were skipped on\n"
+            "  one side, 1 of 4 are undecided on one side\n",
+        ),
         (
             (P, P),
             ((P, U),),
-            "UNDECIDED: 1 of 2 cannot be compared (undecided or skipped on one side)\n",
+            "UNDECIDED: 1 of 2 are undecided on one side\n",
         ),
         (
             (),
@@ -99,6 +106,8 @@ def test_what_differs_is_told_with_both_sides_and_reasons():
         "    here     SKIPPED   guest 1.0 % (no mask here)\n"
     )
     assert render_differing(match_verdicts(there, [there])) == ""
+    long = Judgement((verdict(S, reason="no mask here\n  looked everywhere"), verdict(P, "load busy")))
+    assert "(no mask here ...)" in render_differing(match_verdicts(there, [long]))
 
 
 def test_equal_verdicts_of_several_runs_are_told_once():
