@@ -100,7 +100,7 @@ def render_skipped(reasons: Sequence[str]) -> str:
         first, *places = reason.splitlines()
         heads.setdefault(tuple(places), []).append(first)
     lines = []
-    for places, firsts in heads.items():
+    for looked_for, firsts in heads.items():
         lines += [line for text in firsts for line in wrap(f"- {text}", 2, 4)]
-        lines += [line for place in places for line in wrap(place.strip(), 4, 6)]
+        lines += [line for place in looked_for for line in wrap(place.strip(), 4, 6)]
     return "\n".join(["The kernel lacks what this scenario drives:", *lines]) + "\n" if lines else ""
