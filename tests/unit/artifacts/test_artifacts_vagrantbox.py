@@ -161,7 +161,7 @@ def test_the_projects_files_agree_on_the_disk():
     assert f"root=LABEL={DISK_LABEL} " in grub.read_text()
     assert f"LABEL={DISK_LABEL} / ext4 " in fstab.read_text()
     ours = (ROOT / "Vagrantfile").read_text()
-    assert f'"{BOX_NAME}"' in ours and f"machine_virtual_size = {DISK_GIB}\n" in ours
+    assert f'"{BOX_NAME}"' in ours and f"machine_virtual_size = {DISK_GIB} " in ours
     assert (
         re.search(r'synced_folder "\.", "/lab"', ours)
         and "/lab/.venv/bin/lab" in (RECIPE / "customize").read_text()
