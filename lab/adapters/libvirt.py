@@ -157,15 +157,19 @@ class LibvirtHypervisor:
     @bounded(_ANSWER_S)
     def open_gdb(self, domain: str) -> int:
         """QEMU chooses the port, and tells it among its character devices (label ``gdb``)."""
-        command = {"command-line": "gdbserver tcp:127.0.0.1:0"}
-        said = str(self.monitor(domain, "human-monitor-command", **command)).strip()
-        devices = {one["label"]: str(one["filename"]) for one in self.monitor(domain, "query-chardev")}
-        port = re.search(r"127\.0\.0\.1:(\d+)", devices.get("gdb", ""))
+        port = self._gdb_port(domain)
         if port is None:
-            raise LabFailure(
-                f"domain {domain}: QEMU's gdb stub does not listen: {said or devices.get('gdb')}"
-            )
-        return int(port[1])
+            command = {"command-line": "gdbserver tcp:127.0.0.1:0"}
+            said = str(self.monitor(domain, "human-monitor-command", **command)).strip()
+            port = self._gdb_port(domain)
+            if port is None:
+                raise LabFailure(f"domain {domain}: QEMU's gdb stub does not listen: {said}")
+        return port
+
+    def _gdb_port(self, domain: str) -> int | None:
+        devices = {one["label"]: str(one["filename"]) for one in self.monitor(domain, "query-chardev")}
+        found = re.search(r"tcp:127\.0\.0\.1:(\d+)", devices.get("gdb", ""))
+        return int(found[1]) if found else None
 
     @bounded(_DUMP_S)
     def dump_memory(self, domain: str, path: str, *, compressed: bool) -> None:
