@@ -24,6 +24,7 @@
                                the console of the Nth boot that was lost before the guest was up
     series/                    the patches that `lab try` tried, and try.json: what was tried on what
     definitions/               files of definitions that the topology names (lab.run.definitions)
+    kernels/NAME/given/        patches and config fragments of a kernel, where not all of them are the lab's own
     verdicts.json              what the judge said (made anew by `lab check`)
     decoded.json               file and line of frames by console and frame, where the kernel was at hand
     metrics.json               what `lab compare` compares (lab.cli.metricfile), made anew where it is out of date
@@ -62,6 +63,8 @@ EVENTS_FILE = "events.jsonl"
 DECODED_FILE = "decoded.json"
 #: Files of definitions that the topology named, as they were.
 DEFINITIONS = "definitions"
+#: What its kernels were built from (lab.artifacts.given).
+KEPT_KERNELS = "kernels"
 
 
 @dataclass(frozen=True)

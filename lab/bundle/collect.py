@@ -71,7 +71,7 @@ def collect_bundle(directory: Path, sources: Sources, choices: Choices, stage_di
     stage = Stage(stage_directory, redactor.apply if redactor else bytes, choices.parts)
     layouts = {one.name: lay_out_kernel(one) for one in plan.kernels}
     RecordingAdder(stage, plan, redactor, layouts).add(directory)
-    kernels = _add_kernels(stage, sources, plan, _keys(recording.about, "kernels"))
+    kernels = _add_kernels(stage, sources, plan, recording)
     shelf = ImageShelf(sources.cache, sources.images_dir, _keys(recording.about, "images"))
     images = tuple(add_image(stage, shelf, kind) for kind in image_kinds_of(plan))
     text = _read_topology(recording)
@@ -124,9 +124,10 @@ def _keys(about: Mapping[str, Any], kind: str) -> Mapping[str, str]:
 
 
 def _add_kernels(
-    stage: Stage, sources: Sources, plan: LabPlan, keys: Mapping[str, str]
+    stage: Stage, sources: Sources, plan: LabPlan, recording: Recording
 ) -> tuple[KernelPart, ...]:
-    shelf = Shelf(sources.cache, sources.images_dir, keys)
+    keys = _keys(recording.about, "kernels")
+    shelf = Shelf(sources.cache, sources.images_dir, recording.directory, keys)
     kernels = tuple(add_kernel(stage, shelf, one) for one in plan.kernels)
     if plan.host.where != "nested":
         return kernels

@@ -31,7 +31,8 @@ _KNOWN = re.compile(
 )
 #: Made anew from the rest, here or by whoever reads it.
 _DERIVED = re.compile(r"(?:lost/\d+/)?(?:verdicts\.json|metrics\.json|report\.html)")
-_DEFINITIONS = re.compile(r"(?:lost/\d+/)?definitions/.*")
+#: Goes into a bundle as inputs of its topology.
+_INPUTS = re.compile(r"(?:lost/\d+/)?(?:definitions|kernels)/.*")
 _HOST_STREAM = re.compile(r"(?:lost/\d+/)?host/(?:probe|outer)\.stream")
 _HOST_TRACE = re.compile(r"(?:lost/\d+/)?host/traces/[^/]+/(?:cpu\d+\.raw|formats)")
 #: Numbers, and what the lab's own guests say: nothing of the host is in them, and other files count their bytes.
@@ -65,7 +66,7 @@ class RecordingAdder:
             if _KNOWN.fullmatch(name):
                 if self._is_wanted(name):
                     self._add_file(name, files[name])
-            elif not _DERIVED.fullmatch(name) and not _DEFINITIONS.fullmatch(name):
+            elif not _DERIVED.fullmatch(name) and not _INPUTS.fullmatch(name):
                 self._stage.lack(f"{RECORDING}/{name}", "it is not known as a part of a recording")
 
     def _is_wanted(self, name: str) -> bool:

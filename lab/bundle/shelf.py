@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path, PurePosixPath
 
 from lab.artifacts.cache import Cache, CacheEntry
@@ -13,6 +14,7 @@ from lab.artifacts.patches import patch_digest, read_patches
 from lab.artifacts.workshop import file_digest
 from lab.errors import InputError
 from lab.plan.labplan import KernelPlan
+from lab.recording import KEPT_KERNELS as KEPT
 
 _KIND = "kernel"
 _IMAGES = "/images/"
@@ -31,11 +33,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where kernels come from: the cache, and this checkout's `images`. `keys` are the entries that the recording
-    itself names, by kernel; empty for recordings of older labs."""
+    """Where kernels come from: the cache, this checkout's `images`, and what the recording itself (its directory)
+    kept. `keys` are the entries that the recording names, by kernel; empty for recordings of older labs."""
 
     cache: Cache
     images_dir: Path
+    recording: Path
     keys: Mapping[str, str]
 
     def find(self, plan: KernelPlan) -> Found:
@@ -53,55 +56,74 @@ class Shelf:
 
     def file(self, path: str) -> Path | None:
         """The file that a plan names; where it came from another checkout, this one's."""
-        return next((one for one in self._candidates(path) if one.is_file()), None)
+        return next(self._present(path), None)
 
-    def _candidates(self, path: str) -> Iterator[Path]:
-        yield Path(path)
+    def _present(self, path: str) -> Iterator[Path]:
+        """Files that may be what a plan names: itself, or one that ships with this checkout."""
+        candidates = [Path(path)]
         if _IMAGES in path:
-            yield self.images_dir / path.rpartition(_IMAGES)[2]
+            candidates.append(self.images_dir / path.rpartition(_IMAGES)[2])
+        shipped = sorted((self.images_dir / "kernels").glob(f"*/{escape(PurePosixPath(path).name)}"))
+        yield from (one for one in (*candidates, *shipped) if one.is_file())
 
     def _fits(self, entry: CacheEntry, plan: KernelPlan) -> bool:
-        """Whether it was built from what the plan names, as that is on disk now."""
+        """Whether it was built from what the plan names, as far as that is still there."""
         if plan.source.kind == "image":
             image = self.file(plan.source.value)
             return image is not None and entry.inputs.get("image") == file_digest(image)
-        fragments = [
-            [PurePosixPath(path).name, None if (file := self.file(path)) is None else file_digest(file)]
-            for path in plan.fragments
-        ]
+        fragments = self._fragments(plan, entry)
         return (
             _source_fits(str(entry.inputs.get("source", "")), plan)
-            and self._has_patches(entry, plan)
-            and entry.inputs.get("fragments") == fragments
+            and [name for name, _ in entry.inputs.get("fragments", ())] == [*map(_name, plan.fragments)]
+            and None not in fragments
+            and None not in self._patches(plan, entry)
         )
 
-    def _has_patches(self, entry: CacheEntry, plan: KernelPlan) -> bool:
-        """Whether the files of the plan still are the patches that are in an entry."""
-        files = [self.file(path) for path in plan.patches]
-        known = entry.inputs.get("patches")
-        present = [file for file in files if file is not None]
-        if len(present) < len(files):
-            return False
-        return known == _digests(present) or known == _digests_by_name(plan.patches, present)
-
     def _patches(self, plan: KernelPlan, entry: CacheEntry | None) -> tuple[Path | None, ...]:
-        if entry is None or self._has_patches(entry, plan):
+        """The first set of files that is whole, and is what went in where that is known."""
+        for files in self._patch_sets(plan, entry):
+            present = [file for file in files if file is not None]
+            if len(present) == len(plan.patches) and (entry is None or _is_in(entry, plan, present)):
+                return tuple(present)
+        if entry is None:
             return tuple(self.file(path) for path in plan.patches)
-        return tuple(kept_patch(entry.path, number, path) for number, path in enumerate(plan.patches, 1))
+        return (None,) * len(plan.patches)
+
+    def _patch_sets(self, plan: KernelPlan, entry: CacheEntry | None) -> Iterator[list[Path | None]]:
+        kept = [self.recording / KEPT / plan.name, *([entry.path] if entry is not None else [])]
+        yield [kept_patch(kept[0], number, path) for number, path in enumerate(plan.patches, 1)]
+        yield [self.file(path) for path in plan.patches]
+        yield [kept_patch(kept[-1], number, path) for number, path in enumerate(plan.patches, 1)]
 
     def _fragments(self, plan: KernelPlan, entry: CacheEntry | None) -> tuple[Path | None, ...]:
         known = entry.inputs.get("fragments", ()) if entry is not None else ()
         digests = {number: one[1] for number, one in enumerate(known, 1)}
         return tuple(
-            self._fragment(number, path, digests.get(number), entry)
-            for number, path in enumerate(plan.fragments, 1)
+            self._fragment(plan, number, digests.get(number), entry)
+            for number in range(1, len(plan.fragments) + 1)
         )
 
-    def _fragment(self, number: int, path: str, digest: str | None, entry: CacheEntry | None) -> Path | None:
-        file = self.file(path)
-        if file is not None and digest in (None, file_digest(file)):
-            return file
-        return None if entry is None else kept_fragment(entry.path, number, path)
+    def _fragment(
+        self, plan: KernelPlan, number: int, digest: str | None, entry: CacheEntry | None
+    ) -> Path | None:
+        path = plan.fragments[number - 1]
+        kept = kept_fragment(self.recording / KEPT / plan.name, number, path)
+        built = None if entry is None else kept_fragment(entry.path, number, path)
+        files: list[Path | None] = [kept, *self._present(path), built]
+        for file in files:
+            if file is not None and digest in (None, file_digest(file)):
+                return file
+        return None
+
+
+def _name(path: str) -> str:
+    return PurePosixPath(path).name
+
+
+def _is_in(entry: CacheEntry, plan: KernelPlan, files: Sequence[Path]) -> bool:
+    """Whether these files are the patches that are in an entry."""
+    known = entry.inputs.get("patches")
+    return known == _digests(files) or known == _digests_by_name(plan.patches, files)
 
 
 def _digests(files: Sequence[Path]) -> list[str] | None:

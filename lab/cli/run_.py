@@ -130,7 +130,7 @@ def run_topology(
     its plan, where that is not what follows from the topology alone."""
     from lab.adapters.commands import ProcessCommands
     from lab.cli.decoding import decode_quietly
-    from lab.run.definitions import keep_definitions
+    from lab.run.definitions import keep_inputs
     from lab.run.experiment import run_experiment
 
     @contextmanager
@@ -143,7 +143,7 @@ def run_topology(
     try:
         run_experiment(open_host, desk.narrator, topology.text, directory)
     finally:
-        keep_definitions(topology, directory)
+        keep_inputs(topology, directory, desk.places.images_dir)
     desk.terminal.end_step()
     decode_quietly(directory, desk.places.cache_dir, ProcessCommands())
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from reported import DIFF, IMAGES, TOPOLOGY, Reported, make_reported, write
+from reported import DIFF, IMAGES, TOPOLOGY, Reported, add_kernel, make_reported, write
 
 from lab.artifacts.catalogue import read_kernel_catalogue
+from lab.artifacts.given import keep_given
 from lab.bundle.archive import list_members, write_archive
 from lab.bundle.manifest import PARTS, Bundle
 from lab.bundle.opening import open_bundle
@@ -177,6 +178,44 @@ def test_a_patch_that_is_gone_with_its_kernel_is_said(reported, tmp_path):
     (bundle.directory / "inputs/kernels/tree/tree/linux").mkdir(parents=True)
     with pytest.raises(InputError, match=r"lists 0001-mine\.patch, which is not there"):
         read_kernel_catalogue(read_topology(bundle.topology), IMAGES)
+
+
+def test_what_a_recording_kept_of_its_kernels_is_enough(reported, tmp_path):
+    (kernel,) = [one for one in reported.plan().kernels if one.name == "patched"]
+    keep_given(kernel, reported.recording / "kernels/patched")
+    for entry in reported.cache.entries("kernel"):
+        reported.cache.remove(entry)
+    shutil.rmtree(reported.home / "mine")
+    bundle = bundle_of(reported, tmp_path)
+    inputs = bundle.directory / "inputs/kernels/patched"
+    assert (inputs / "patches/0001-mine.patch").read_text() == f"Subject: mine\n\n{DIFF}"
+    assert (inputs / "config/1/my.config").read_text() == "CONFIG_SCHED_DEBUG=y\n"
+    assert len(bundle.kernel("patched").patches) == 19
+
+
+def test_a_shipped_series_that_lay_elsewhere_is_found_by_what_it_does(reported, tmp_path):
+    """As after `lab repro`, which unpacks a bundle for as long as it runs."""
+    plan = reported.plan()
+    kernels = []
+    for kernel in plan.kernels:
+        series = [path for path in kernel.patches if "paravirt-cpus" in path]
+        moved = dataclasses.replace(
+            kernel,
+            patches=tuple(f"/gone/{Path(path).name}" for path in series),
+            fragments=tuple(f"/gone/{Path(path).name}" for path in kernel.fragments[:3] if series),
+        )
+        kernels.append(moved)
+        if series:
+            there = dataclasses.replace(kernel, patches=tuple(series), fragments=kernel.fragments[:3])
+            key = add_kernel(reported.cache, there)
+            shutil.rmtree(reported.cache.root / "kernel" / key / "given")
+    write(
+        reported.recording / "plan.json",
+        render_plan_json(dataclasses.replace(plan, kernels=tuple(kernels))),
+    )
+    patched = bundle_of(reported, tmp_path).kernel("patched")
+    assert patched.key == key
+    assert (len(patched.patches), len(patched.fragments)) == (18, 3)
 
 
 def test_parts_are_left_out_and_added(reported, tmp_path):
