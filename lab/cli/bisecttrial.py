@@ -66,6 +66,7 @@ class Trial:
         where = desk.wiring.resolve_where(asked_where(self.host, self.topology))
         desk.wiring.launch(plan_for_building(desk, self.topology, self.host))
         watch.built()
+        desk.terminal.end_step()
         claim_directory(recording)
         run_topology(desk, self.topology, where, recording)
         judged = judge_recording(recording)

@@ -102,8 +102,9 @@ HEADS = "commit  is  good  bad  none  build s  run s  subject\n\nnot finished ye
 
 def test_more_runs_exclude_more() -> None:
     assert "more than 95 % of its runs" in chance(Count(bad=1), 1)
-    assert "2 runs on either side; a commit that ends the other way in more than 78 %" in chance(
-        Count(bad=2), 5
+    assert (
+        "2 runs on either side\n  (with 95 % probability a commit that ends the other way in more than 78 %"
+        in chance(Count(bad=2), 5)
     )
     assert "more than 26 %" in chance(Count(bad=10), 10)
 
