@@ -159,8 +159,9 @@ def chance(bad: Count, fewest_good: int) -> str:
     runs = min(bad.bad, fewest_good) if fewest_good else bad.bad
     most = 100 * (1 - 0.05 ** (1 / runs))
     return (
-        f"{_counted(runs, 'run')} on either side\n  (with 95 % probability a commit that ends the other way in more "
-        f"than {most:.0f} % of its runs would have shown it)"
+        f"{_counted(runs, 'run')} on either side\n"
+        "  (with 95 % probability a commit that ends the other way in more than "
+        f"{most:.0f} % of its runs would have shown it)"
     )
 
 
