@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from lab.measure.ktap import SelfTest, SelfTests, parse_ktap
@@ -47,6 +49,18 @@ def test_every_test_and_subtest_has_a_result() -> None:
             SelfTest("cpu-hotplug:cpu-on-off-test.sh", "pass"),
         )
     )
+
+
+def test_what_a_real_kernels_selftests_printed_is_read() -> None:
+    found = parse_ktap((Path(__file__).parents[2] / "data/loads/kselftest.out").read_text())
+    assert found is not None
+    assert found.missing == 0
+    assert [(one.name, one.outcome) for one in found.results] == [
+        ("cgroup:test_cpuset.test_cpuset_perms_object_allow", "pass"),
+        ("cgroup:test_cpuset.test_cpuset_perms_object_deny", "pass"),
+        ("cgroup:test_cpuset.test_cpuset_perms_subtree", "pass"),
+        ("cpu-hotplug:cpu-on-off-test.sh", "pass"),
+    ]
 
 
 def test_tests_without_a_result_are_counted() -> None:
