@@ -35,7 +35,7 @@ def dump(
     form: Annotated[
         DumpForm,
         typer.Option(
-            "--format", help="elf: for gdb, drgn and crash; kdump-zlib: compressed, for crash and drgn."
+            "--format", help="elf: what gdb opens; kdump-zlib: compressed, in makedumpfile's format."
         ),
     ] = DumpForm.ELF,
     lab: LabOption = None,
