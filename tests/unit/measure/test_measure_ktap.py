@@ -89,6 +89,12 @@ def test_directives_are_read_wherever_they_stand(line: str, expected: SelfTest) 
     assert found == SelfTests((expected,))
 
 
+def test_a_result_behind_a_line_that_a_test_did_not_end_counts() -> None:
+    said = "# (cs_prctl_test.c:287) - not ok 1 selftests: sched: cs_prctl_test # exit=1"
+    found = parse_ktap(f"TAP version 13\n1..1\n{said}\n")
+    assert found == SelfTests((SelfTest("sched:cs_prctl_test", "fail", "exit=1"),))
+
+
 def test_deeper_nesting_counts_too() -> None:
     text = "KTAP version 1\n1..1\n  KTAP version 1\n  1..2\n  ok 1 a\n  not ok 2 b\nnot ok 1 suite\n"
     found = parse_ktap(text)
