@@ -61,7 +61,7 @@ def bundle(
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Make a bug report that replays: a recording, its kernels, images and host, in one file.
+    """Make a bug report that replays, in one file.
 
     `lab repro FILE` runs it again elsewhere. The same recording gives the same bytes while the cache is the same.
     Exit status: 0 where it was written (or, with --list, is sound), 2 where it is refused.

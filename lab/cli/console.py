@@ -66,7 +66,11 @@ def console_command(desk: Desk, running: RunningLab, node: str, force: bool = Fa
     from lab.cli.running import terminal_on_host
 
     words = ["virsh", "--quiet", "--connect", "qemu:///system", "console", running.plan.node(node).domain]
-    return terminal_on_host(desk, running, [*words, "--force"] if force else words)
+    words += ["--force"] if force else []
+    if running.record.where == "nested":
+        # libvirt locks a terminal by a file, and a host VM begins without the directory.
+        words = ["sh", "-c", 'mkdir -p /run/lock && exec "$@"', "sh", *words]
+    return terminal_on_host(desk, running, words)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def decode(
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Show what kernels reported on consoles, each with its call trace decoded.
+    """Show what kernels reported on consoles, decoded.
 
     Files and lines need a kernel with `debug_info: true`. What was decoded is kept in the recording, where
     `lab check` and `lab report` find it. Exit status: 0, whatever was found.

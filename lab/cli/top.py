@@ -37,7 +37,7 @@ def top(
         float, typer.Option(metavar="SECONDS", min=0.5, max=10, help="How often to look.")
     ] = 1.0,
 ) -> int:
-    """Watch a running lab: pCPUs, vCPUs, steal, loads, knobs, consoles.
+    """Watch a running lab: pCPUs, vCPUs, steal, loads, knobs.
 
     Of `lab up`, or of a run in another terminal. Keys: ? shows them.
     """

@@ -88,7 +88,7 @@ def try_(
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Try a patch series: base and patched kernel on the same guests, in turns, and a reply to send.
+    """Try a patch series against its base, and draft a reply.
 
     \b
     lab try series.mbox                        the topology that is made for it

@@ -31,8 +31,9 @@ def group_alike(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Findings of one console, kind and place together, in order of their first."""
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for one in findings:
-        place = one.report.place or one.report.text
-        groups.setdefault((one.path, one.report.kind, place), []).append(one)
+        place = one.report.place or re.sub(r"\d+", "#", one.report.text)
+        who = f"{one.report.process}[{one.report.pid}]" if one.report.kind == "hung-task" else ""
+        groups.setdefault((one.path, one.report.kind, place, who), []).append(one)
     return list(groups.values())
 
 

@@ -6,6 +6,7 @@ Only loads with a command have runs; the work of spin is counted by the probe.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,8 @@ SKEW_PCT = 5.0
 SKEW_NS = 50_000_000
 #: A run counts as one of a phase's while this part of it, at least, is in its window.
 PART_PCT = 5.0
+#: What is said to be tried again where a guest was lost among arms (lab.run.phases); warm-up is repeat 0.
+_RETRY = re.compile(r"repeat (\d+) of arm (\S+)")
 #: 128 + SIGTERM: how a load that runs until it is stopped ends well, beside 0.
 _TERMINATED = 143
 
@@ -45,7 +48,10 @@ def load_results(
     phases: Sequence[PhaseLike],
     clock_near: ClockNear,
 ) -> tuple[LoadResult, ...]:
-    """Every run of a load with a command, in the order in which they were started; `outputs` are by node."""
+    """Every run of a load with a command, in the order in which they were started; `outputs` are by node.
+
+    Without those of a repeat that was measured again because a guest was lost: its windows do not count either.
+    """
     found = {(node, one.load, one.number): one for node, several in outputs.items() for one in several}
     results = [
         _result(run, found.get((run.load.node, run.load.name, run.number)), phases, clock_near)
@@ -57,9 +63,10 @@ def load_results(
 def _runs(loads: Sequence[LoadPlan], events: Sequence[EventLike]) -> Iterator[_Run]:
     by_key = {(load.name, load.node): load for load in loads if load.command}
     last_ns = max((event.t_ns for event in events), default=0)
+    lost = _lost(events)
     for index, event in enumerate(events):
         key = (event.data.get("load"), event.data.get("node"))
-        if event.kind != "load-start" or "number" not in event.data or key not in by_key:
+        if event.kind != "load-start" or "number" not in event.data or key not in by_key or index in lost:
             continue
         over_ns = next(
             (
@@ -70,6 +77,23 @@ def _runs(loads: Sequence[LoadPlan], events: Sequence[EventLike]) -> Iterator[_R
             last_ns,
         )
         yield _Run(by_key[key], int(event.data["number"]), event.t_ns, max(event.t_ns, over_ns))
+
+
+def _lost(events: Sequence[EventLike]) -> set[int]:
+    """Places of the events of repeats that were measured again: since the last window of another repeat, each."""
+    lost: set[int] = set()
+    for place, event in enumerate(events):
+        match = _RETRY.fullmatch(str(event.data.get("what"))) if event.kind == "retry" else None
+        if match is not None:
+            number = r"w\d+" if match[1] == "0" else match[1]
+            own = re.compile(rf".*\.{re.escape(match[2])}\.{number}")
+            others = (n for n in range(place - 1, -1, -1) if _is_other(events[n], own))
+            lost.update(range(next(others, -1) + 1, place))
+    return lost
+
+
+def _is_other(event: EventLike, own: re.Pattern[str]) -> bool:
+    return event.kind == "phase" and own.fullmatch(str(event.data.get("phase"))) is None
 
 
 def _result(

@@ -18,7 +18,8 @@ from lab.measure.consolefindings import Frame
 _ADDRESS = re.compile(r"0x([0-9a-f]+)")
 #: Builds happen in obj/ beside src/, or beside the tree of a bisection.
 _SOURCE = re.compile(r"^.*?(?:\.\./|\bwork/)(?:src|tree)/")
-_UNKNOWN = ("??:0", "??:?")
+#: The line, or all of it, is unknown: without debug information symbols still name files.
+_UNKNOWN = (":?", ":0")
 #: Types of nm(1) that functions have.
 _CODE = frozenset("tTwW")
 
@@ -71,7 +72,7 @@ def parse_addr2line(output: str) -> dict[int, str]:
     return {
         address: told
         for address, pairs in _blocks(output)
-        if (told := _told([one for one in pairs if not one[1].startswith(_UNKNOWN)]))
+        if (told := _told([one for one in pairs if not one[1].endswith(_UNKNOWN)]))
     }
 
 

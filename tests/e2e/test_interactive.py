@@ -85,10 +85,12 @@ def use_the_console() -> None:
     ) as child:
         try:
             read_until(terminal, "leaves it")
-            answer = ""
-            while "42-guest1" not in answer:  # the shell may still be starting
+            answer, deadline = "", time.monotonic() + 120
+            while "42-guest1" not in answer:  # what is typed before the console is open goes nowhere
+                assert child.poll() is None, answer
+                assert time.monotonic() < deadline, answer
                 os.write(terminal, b"\recho $((6*7))-$(hostname)\r")
-                answer += read_until(terminal, "guest1", 60)
+                answer += read_for(terminal, 3)
             os.write(terminal, b"\x1d")
             read_until(terminal, "left the console")
             assert child.wait(60) == 0
@@ -105,6 +107,14 @@ def read_until(terminal: int, text: str, seconds: float = 120) -> str:
     while text not in said:
         ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
         assert ready, f"no {text!r} within {seconds} s in {said!r}"
+        said += os.read(terminal, 4096).decode(errors="replace")
+    return said
+
+
+def read_for(terminal: int, seconds: float) -> str:
+    """What comes on a terminal for so long, or until it is silent."""
+    said = ""
+    while select.select([terminal], [], [], seconds)[0]:
         said += os.read(terminal, 4096).decode(errors="replace")
     return said
 

@@ -229,3 +229,38 @@ def test_no_status_breaks_the_reader(data: bytes) -> None:
 def test_no_output_breaks_a_measurement(text: str) -> None:
     found = one_result(status("guest1", 1001 * S, 1004 * S), text)
     assert len(found.values) + len(found.doubts) == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "first", "kept"),
+    [
+        ("repeat 2 of arm base", "base.1", [0, 2]),
+        ("repeat 2 of arm patched", "base.1", [0, 2]),
+        ("repeat 1 of arm base", "base.1", [2]),
+        ("repeat 0 of arm base", "base.w1", [2]),
+        ("boot of guest guest1", "base.1", [0, 1, 2]),
+    ],
+)
+def test_runs_of_a_repeat_that_was_measured_again_do_not_count(
+    what: str, first: str, kept: list[int]
+) -> None:
+    """Run 0 is in a first window, run 1 between that and the retry, run 2 in a window after it."""
+    windows = [Window(f"one.{first}", 1000 * S, 1010 * S), Window("one.base.2", 1040 * S, 1050 * S)]
+    events = [
+        Happened(1001 * S, "load-start", {"load": "work", "node": "guest1", "number": 0}),
+        Happened(1010 * S, "phase", {"phase": f"one.{first}"}),
+        Happened(1021 * S, "load-start", {"load": "work", "node": "guest1", "number": 1}),
+        Happened(0, "retry", {"what": what}),
+        Happened(1041 * S, "load-start", {"load": "work", "node": "guest1", "number": 2}),
+    ]
+    starts = [event.t_ns for event in events if event.kind == "load-start"]
+    outputs = {
+        "guest1": [
+            LoadOutput("work", n, status("guest1", t, t + 5 * S), b"Time: 2.5\n")
+            for n, t in enumerate(starts)
+        ]
+    }
+    found = load_results(
+        [load("guest1")], events, outputs, windows, lambda node, _: ClockMatch(node, OFFSETS[node], MS)
+    )
+    assert [starts.index(one.begin_ns) for one in found] == kept

@@ -49,7 +49,7 @@ def test_what_addr2line_says():
     output = (
         "0xffffffff81000128\ninlined\n/x/work/src/include/linux/a.h:12\n"
         "once\n../src/kernel/b.c:34 (discriminator 3)\n"
-        "0xffffffff81000108\ntwice\n??:?\n0xffffffff81000158\ntwice\nkernel/c.c:7\n"
+        "0xffffffff81000108\ntwice\n??:?\n0xffffffff8100010c\ntwice\nfile.c:?\n0xffffffff81000158\ntwice\nkernel/c.c:7\n"
     )
     assert parse_addr2line(output) == {
         0xFFFFFFFF81000128: "include/linux/a.h:12 in inlined(), called at kernel/b.c:34",
