@@ -39,6 +39,14 @@ OfHostOption = Annotated[bool, typer.Option("--host", help="The host's knob inst
 NodeArgument = Annotated[
     str, typer.Argument(metavar="NODE", help="A node of the lab.", autocompletion=complete_nodes)
 ]
+RecordOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        metavar="DIR",
+        help="Directory of the recording, new or empty. Default: a fresh one under the state directory.",
+    ),
+]
 VotesOption = Annotated[
     int,
     typer.Option(

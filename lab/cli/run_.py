@@ -19,6 +19,7 @@ from lab.cli.parameters import (
     JunitOption,
     KtapOption,
     LostIsBadOption,
+    RecordOption,
     TopologyFile,
     VotesOption,
 )
@@ -35,14 +36,7 @@ if TYPE_CHECKING:
 def run(
     ctx: typer.Context,
     topology: TopologyFile,
-    record: Annotated[
-        Path | None,
-        typer.Option(
-            "--record",
-            metavar="DIR",
-            help="Directory of the recording, new or empty. Default: a fresh one under the state directory.",
-        ),
-    ] = None,
+    record: RecordOption = None,
     host: HostOption = None,
     as_json: JsonOption = False,
     junit: JunitOption = None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.desk import Desk, desk_of
-from lab.cli.parameters import HostOption, JsonOption
+from lab.cli.parameters import HostOption, JsonOption, RecordOption
 from lab.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,14 +65,7 @@ def try_(
         bool,
         typer.Option("--aa", help="Measure the base twice: it shows how much equal kernels seem to differ."),
     ] = False,
-    record: Annotated[
-        Path | None,
-        typer.Option(
-            "--record",
-            metavar="DIR",
-            help="Directory of the recording, new or empty. Default: a fresh one under the state directory.",
-        ),
-    ] = None,
+    record: RecordOption = None,
     reply: Annotated[
         Path | None,
         typer.Option(

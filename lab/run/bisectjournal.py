@@ -10,7 +10,6 @@ build/             the work tree of `lab bisect` and what was compiled in it
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,8 @@ from lab.bisect.document import FORMAT, attempt_document, conclusion_document, p
 from lab.bisect.model import Attempt
 from lab.bisect.steps import Conclusion
 from lab.bisect.text import short
-from lab.errors import InputError, LabFailure
+from lab.errors import InputError
+from lab.run.dirlock import directory_locked
 
 HEAD, ATTEMPTS, CONCLUSION, LOCK, RUNS = (
     "bisection.json",
@@ -74,16 +74,7 @@ def open_journal(directory: Path, about: Mapping[str, Any]) -> Iterator[BisectJo
     Raises InputError where the directory cannot be used or has another bisection, LabFailure where another process
     carries it out.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / LOCK).open("w")
-    except OSError as error:
-        raise InputError(f"{directory}: cannot be written: {error.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LabFailure(f"{directory}: another process carries this bisection out") from None
+    with directory_locked(directory, LOCK, "carries this bisection out"):
         if (directory / HEAD).exists():
             _check_same(directory, _read_head(directory), about)
         else:

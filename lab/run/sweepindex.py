@@ -10,15 +10,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from lab.errors import InputError, LabFailure
+from lab.run.dirlock import directory_locked
 from lab.sweep.outcome import MetricRow, RunOutcome
 from lab.sweep.spec import Value
 
@@ -137,7 +137,8 @@ def open_index(directory: Path, *, to_run: bool) -> Iterator[SweepIndex]:
             f"{directory}: no sweep was run there (no {INDEX_FILE})", "`lab sweep GRID.yaml -o DIR`"
         )
     try:
-        with _locked(directory) if to_run else _unlocked(), closing(sqlite3.connect(path)) as database:
+        lock = directory_locked(directory, LOCK_FILE, "runs this sweep") if to_run else nullcontext()
+        with lock, closing(sqlite3.connect(path)) as database:
             _prepare(database, path, make=to_run)
             yield SweepIndex(database)
     except sqlite3.Error as error:
@@ -151,23 +152,3 @@ def _prepare(database: sqlite3.Connection, path: Path, *, make: bool) -> None:
         database.execute(f"PRAGMA user_version = {FORMAT}")
     elif version != FORMAT:
         raise InputError(f"{path}: format {version}, this lab reads format {FORMAT}")
-
-
-@contextmanager
-def _unlocked() -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / LOCK_FILE).open("w")
-    except OSError as error:
-        raise InputError(f"{directory}: cannot be written: {error.strerror}") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LabFailure(f"{directory}: another process runs this sweep") from None
-        yield

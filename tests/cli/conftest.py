@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,11 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def lab(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> Driver:
     """`lab` in this process."""
     return Driver(state_dir, capsys)
+
+
+@pytest.fixture
+def quickstart(tmp_path: Path) -> Path:
+    """A real recording, unpacked."""
+    with tarfile.open(Path(__file__).parents[1] / "data/recordings/quickstart.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path / "quickstart"

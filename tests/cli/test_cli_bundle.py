@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import platform
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,6 @@ from cli.recordings import TOPOLOGY, write_recording
 from lab.bundle.opening import open_bundle
 
 DATA = Path(__file__).parents[1] / "data/recordings"
-
-
-@pytest.fixture
-def quickstart(tmp_path: Path) -> Path:
-    """A real recording, unpacked."""
-    with tarfile.open(DATA / "quickstart.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path / "quickstart"
 
 
 def test_a_recording_becomes_one_file_of_stated_size(lab, quickstart, tmp_path):

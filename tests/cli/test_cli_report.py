@@ -13,14 +13,6 @@ from cli.recordings import write_recording
 DATA = Path(__file__).parents[1] / "data/recordings"
 
 
-@pytest.fixture
-def quickstart(tmp_path: Path) -> Path:
-    """The recording, unpacked."""
-    with tarfile.open(DATA / "quickstart.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    return tmp_path / "quickstart"
-
-
 def test_a_page_is_written_into_the_recording_and_made_anew(lab, quickstart):
     page = quickstart / "report.html"
     for _ in range(2):
